@@ -1,0 +1,10 @@
+// Unit tests: no network, no servers, no sleeps. `npm run test:unit` compiles first.
+export default {
+  files: ['lib/**/*.test.ts'],
+  typescript: {
+    rewritePaths: { 'lib/': 'dist/lib/' },
+    compile: false,
+  },
+  nodeArguments: ['--enable-source-maps'],
+  timeout: '60s',
+};
