@@ -1,0 +1,57 @@
+/**
+ * Checks of what callers pass in. Each throws at once, before any call is made, and says which option, what was expected and what
+ * came: a wrong argument is never corrected silently.
+ */
+
+/** Milliseconds, a finite number of at least `least`. */
+export function expectDuration(option: string, value: number, least = 0): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
+    throw new RangeError(`Expected ${option} to be milliseconds, a finite number of at least ${least}, got ${show(value)}`);
+  }
+  return value;
+}
+
+export function expectWholeNumber(option: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`Expected ${option} to be a whole number from ${least} to ${most}, got ${show(value)}`);
+  }
+  return value;
+}
+
+export function expectText(option: string, value: string): string {
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(`Expected ${option} to be text that is not empty, got ${show(value)}`);
+  }
+  return value;
+}
+
+export function expectSignal(value: AbortSignal | undefined): AbortSignal | undefined {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new TypeError(`Expected signal to be an AbortSignal, got ${show(value)}`);
+  }
+  return value;
+}
+
+export function expectFunction(option: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`Expected ${option} to be a function, got ${show(value)}`);
+}
+
+/** Throws a TypeError for options that nobody reads: a misspelt `timeoutMs` must not become "wait for ever". */
+export function expectOptions<T extends object>(what: string, options: T | undefined, known: readonly (keyof T & string)[]): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`Expected the options of ${what} to be an object, got ${show(options)}`);
+  }
+  const unknown = Object.keys(options).find((key) => !(known as readonly string[]).includes(key));
+  if (unknown !== undefined) {
+    throw new TypeError(`Expected the options of ${what} to be among ${known.join(', ')}, got ${JSON.stringify(unknown)}`);
+  }
+}
+
+/** A value for an error message: short, and telling text from numbers. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value === null || typeof value !== 'object') return String(value);
+  return `an object of ${value.constructor?.name ?? 'no class'}`;
+}

@@ -1,0 +1,62 @@
+/**
+ * Time, injected. Everything that measures or waits takes a {@link Clock}, so that the simulation and the tests decide how time
+ * passes. Only this folder touches `Date`, `performance` and `setTimeout`.
+ *
+ * Nothing is ever *decided* by the wall clock. It only makes elapsed time longer, never shorter: Linux's monotonic clock stands
+ * still while a virtual machine is suspended, and a lease does not.
+ */
+
+/** A point in time, kept on both clocks. Only the difference of two means anything: see {@link elapsedMs}. */
+export interface Instant {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+export interface Clock {
+  now(): Instant;
+  /** Calls `callback` once, no sooner than `delayMs` from now. Returns what cancels it; cancelling twice is harmless. */
+  schedule(delayMs: number, callback: () => void): () => void;
+}
+
+/** Milliseconds from `since` to `until`: the greater of the monotonic and the wall-clock difference, never negative. */
+export function elapsedMs(since: Instant, until: Instant): number {
+  return Math.max(0, until.monotonicMs - since.monotonicMs, until.wallMs - since.wallMs);
+}
+
+/** Resolves after `delayMs`; rejects with `signal.reason` as soon as the signal aborts. Leaves neither timer nor listener behind. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = (): void => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = clock.schedule(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Node clamps longer timers to one millisecond, so a long wait is made of several. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The clock of this process. */
+export const systemClock: Clock = {
+  now: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
+  schedule(delayMs, callback) {
+    let leftMs = Math.max(0, delayMs);
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const stepMs = Math.min(leftMs, LONGEST_TIMER_MS);
+      leftMs -= stepMs;
+      timer = setTimeout(leftMs > 0 ? arm : callback, stepMs);
+    };
+    arm();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,48 @@
+import { fullJitterMs } from '../resilience/backoff.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { StoreError } from './store-error.ts';
+import type { Store, WatchBatch, WatchEvent, WatchRequest } from './store.ts';
+
+/** Between two lives of a watch: quick at first, since a reconnection is usually enough. */
+const RESUME = { baseMs: 50, capMs: 2_000 };
+
+/**
+ * Follows a span across any number of broken streams: every event once, in order, whole revisions.
+ *
+ * 1. A life of the watch begins at the first revision that has not been delivered.
+ * 2. The resume point moves with *delivered events* alone. The revision of a created answer or of a progress notification is no
+ *    proof of delivery: before 3.4.25 and 3.5.8 etcd can send it ahead of the events it claims to follow.
+ * 3. Events at or below the resume point are dropped: before 3.4.24 etcd repeats them after a reconnection.
+ *
+ * Throws the StoreError with `reason: 'compacted'` if the history between is gone, and those of permanent failures; the caller then
+ * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life.
+ */
+export async function* follow(
+  runtime: Runtime,
+  store: Store,
+  request: WatchRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WatchBatch, never, void> {
+  let next = request.fromRevision;
+  for (let failures = 0; ; failures++) {
+    try {
+      for await (const batch of store.watch({ span: request.span, fromRevision: next }, signal)) {
+        failures = 0;
+        const events = batch.events.filter((event) => revisionOf(event) >= next);
+        if (events.length > 0) next = revisionOf(events.at(-1)!) + 1n;
+        yield { revision: batch.revision, events };
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof StoreError) || error.outcome === 'permanent') throw error;
+      runtime.logger.debug('A watch broke and resumes', { event: 'watch.resume', from: next, cause: error.message });
+    }
+    await sleep(runtime.clock, fullJitterMs(failures, RESUME, runtime.random.uniform), signal);
+  }
+}
+
+/** The revision at which an event happened. */
+export function revisionOf(event: WatchEvent): bigint {
+  return event.type === 'put' ? event.entry.modRevision : event.modRevision;
+}
