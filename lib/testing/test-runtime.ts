@@ -10,7 +10,10 @@ export interface TestRuntime extends Runtime {
 }
 
 /** A world that a test holds in its hand: time moves when it says so, and chance comes from the seed. */
-export function testRuntime({ seed = 1, wallMs }: { readonly seed?: number; readonly wallMs?: number } = {}): TestRuntime {
+export function testRuntime({
+  seed = 1,
+  wallMs,
+}: { readonly seed?: number; readonly wallMs?: number } = {}): TestRuntime {
   return {
     clock: new VirtualClock(wallMs === undefined ? {} : { wallMs }),
     random: new SeededRandom(seed),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { TimerQueue } from './timer-queue.ts';
 
 test('timers come out by due time, then by creation, without the cancelled ones', (t) => {

@@ -74,10 +74,12 @@ test('settle moves only as far as it must, and gives value and error alike', asy
 test('settle says why it gives up: time ran out, or nothing is left that could help', async (t) => {
   const clock = new VirtualClock();
   const slow = sleep(clock, 5_000);
-  await t.throwsAsync(clock.settle(slow, { withinMs: 1_000 }), { message: /pending after 1000 ms.*the next in 4000 ms/ });
+  await t.throwsAsync(clock.settle(slow, { withinMs: 1_000 }), {
+    message: /pending after 1000 ms.*the next in 4000 ms/,
+  });
   t.is(clock.elapsedMs, 1_000);
   await clock.settle(slow);
-  await t.throwsAsync(clock.settle(new Promise(() => undefined)), { message: /no timer is left/ });
+  await t.throwsAsync(clock.settle(new Promise<void>(() => {})), { message: /no timer is left/ });
 });
 
 test('time cannot be moved twice at once', async (t) => {

@@ -57,7 +57,10 @@ export class VirtualClock implements Clock {
   }
 
   now(): Instant {
-    return { monotonicMs: MONOTONIC_START_MS + this.#nowMs, wallMs: this.#wallStartMs + this.#wallOffsetMs + this.#nowMs };
+    return {
+      monotonicMs: MONOTONIC_START_MS + this.#nowMs,
+      wallMs: this.#wallStartMs + this.#wallOffsetMs + this.#nowMs,
+    };
   }
 
   schedule(delayMs: number, callback: () => void): () => void {
@@ -137,12 +140,15 @@ export class VirtualClock implements Clock {
     const left = this.pendingTimers;
     if (left === 0) return new Error(`The promise is pending and no timer is left: nothing can settle it any more`);
     this.#nowMs = untilMs;
-    return new Error(`The promise was still pending after ${withinMs} ms of virtual time; ${left} timers are left, the next in ${this.nextTimerMs} ms`);
+    return new Error(
+      `The promise was still pending after ${withinMs} ms of virtual time; ${left} timers are left, the next in ${this.nextTimerMs} ms`,
+    );
   }
 
   /** Only one may move the time: two at once would run timers before the effects of the ones before. */
   async #move(run: () => Promise<void>): Promise<void> {
-    if (this.#moving) throw new Error('The clock is being moved already: await the first advance() or settle() before the next');
+    if (this.#moving)
+      throw new Error('The clock is being moved already: await the first advance() or settle() before the next');
     this.#moving = true;
     try {
       await run();
