@@ -1,0 +1,243 @@
+import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { provideEtcd, type EtcdVersion, type ProvidedEtcd } from '../provision/etcd.ts';
+import { freePorts } from './free-ports.ts';
+import { killAtExit, removeAtExit, retryOnAddressInUse, ServerProcess, type StopOptions } from './server-process.ts';
+
+const run = promisify(execFile);
+
+/** How long a member may take to answer at all, and to become healthy, on a busy machine. */
+const metricsTimeoutMs = 2_000;
+const healthyWithinMs = 20_000;
+
+export interface EtcdTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** With it, clients must present a certificate that this authority signed. */
+  readonly clientCaFile?: string | undefined;
+}
+
+export interface EtcdServerOptions {
+  /** Default: whatever etcd the machine has. */
+  readonly version?: EtcdVersion | undefined;
+  /** A folder to keep; the default is a temporary one that is removed with the server. */
+  readonly dataDir?: string | undefined;
+  /** Further command line flags, such as `['--quota-backend-bytes', '2097152']`. */
+  readonly extraArgs?: readonly string[] | undefined;
+  /** Serves clients over TLS. Health and metrics stay on a plain port of their own. */
+  readonly tls?: EtcdTls | undefined;
+}
+
+export interface EtcdctlOptions {
+  /** Default: this member. */
+  readonly endpoints?: readonly string[] | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** @default 10000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What a member needs to know to be part of a cluster. */
+export interface EtcdMembership {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly metricsPort: number;
+  /** As `--initial-cluster` takes it. */
+  readonly initialCluster: string;
+}
+
+/** One real etcd member on loopback. */
+export class EtcdServer implements AsyncDisposable {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly metricsPort: number;
+  /** What clients connect to. */
+  readonly endpoint: string;
+  readonly dataDir: string;
+  readonly binaries: ProvidedEtcd;
+
+  readonly #args: readonly string[];
+  readonly #keepDataDir: boolean;
+  #process: ServerProcess;
+  #paused = false;
+
+  private constructor(
+    binaries: ProvidedEtcd,
+    dataDir: string,
+    { name, clientPort, peerPort, metricsPort, initialCluster }: EtcdMembership,
+    { tls, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
+  ) {
+    this.binaries = binaries;
+    this.dataDir = dataDir;
+    this.name = name;
+    this.clientPort = clientPort;
+    this.peerPort = peerPort;
+    this.metricsPort = metricsPort;
+    this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
+    this.#keepDataDir = keptDataDir !== undefined;
+    this.#args = [
+      ...['--name', name, '--data-dir', dataDir],
+      ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
+      ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
+      ...['--initial-advertise-peer-urls', `http://127.0.0.1:${peerPort}`],
+      ...['--listen-metrics-urls', `http://127.0.0.1:${metricsPort}`],
+      ...['--initial-cluster', initialCluster, '--initial-cluster-state', 'new'],
+      ...['--logger', 'zap', '--log-level', 'warn', '--log-outputs', 'stderr'],
+      ...(tls === undefined ? [] : ['--cert-file', tls.certFile, '--key-file', tls.keyFile]),
+      ...(tls?.clientCaFile === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCaFile]),
+      ...extraArgs,
+    ];
+    this.#process = this.#spawn();
+  }
+
+  /** Starts a cluster of one and resolves when it is healthy. */
+  static async start(options: EtcdServerOptions = {}): Promise<EtcdServer> {
+    return await retryOnAddressInUse(async () => {
+      const [clientPort, peerPort, metricsPort] = (await freePorts(3)) as [number, number, number];
+      const initialCluster = `default=http://127.0.0.1:${peerPort}`;
+      const membership = { name: 'default', clientPort, peerPort, metricsPort, initialCluster };
+      const server = await EtcdServer.launch(membership, options);
+      try {
+        await server.untilHealthy();
+        return server;
+      } catch (error) {
+        await server[Symbol.asyncDispose]();
+        throw error;
+      }
+    });
+  }
+
+  /** Starts one member without waiting: it becomes healthy when a majority of its cluster runs. */
+  static async launch(membership: EtcdMembership, options: EtcdServerOptions = {}): Promise<EtcdServer> {
+    const binaries = await provideEtcd({ version: options.version });
+    const dataDir = options.dataDir ?? (await mkdtemp(path.join(os.tmpdir(), 'holdfast-etcd-')));
+    if (options.dataDir === undefined) removeAtExit(dataDir);
+    return new EtcdServer(binaries, dataDir, membership, options);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#process.isRunning;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** The last lines of its log. */
+  get output(): string {
+    return this.#process.output;
+  }
+
+  /** Stops the process; data and ports stay its own, for {@link restart}. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    await this.#process.stop(options);
+    this.#paused = false;
+  }
+
+  /** SIGSTOP: connections stay open, requests are taken by the kernel, and nothing answers. */
+  pause(): void {
+    this.#process.signal('SIGSTOP');
+    this.#paused = true;
+  }
+
+  /** SIGCONT: whatever was sent in the meantime is now read. */
+  resume(): void {
+    this.#process.signal('SIGCONT');
+    this.#paused = false;
+  }
+
+  /** Stops it if it runs, and starts it again with the same data and ports. Resolves when it is healthy. */
+  async restart(options: StopOptions = {}): Promise<void> {
+    await this.stop(options);
+    await retryOnAddressInUse(async () => {
+      this.#process = this.#spawn();
+      await this.untilHealthy();
+    });
+  }
+
+  /** Resolves when the member has a leader and can commit. */
+  async untilHealthy(withinMs: number = healthyWithinMs): Promise<void> {
+    await this.#process.untilReady(async () => {
+      const response = await fetch(`http://127.0.0.1:${this.metricsPort}/health`, {
+        signal: AbortSignal.timeout(metricsTimeoutMs),
+      });
+      const { health } = (await response.json()) as { readonly health?: string };
+      return health === 'true';
+    }, withinMs);
+  }
+
+  /** Every sample of `/metrics`, by its name with its labels as etcd writes them. */
+  async metrics(): Promise<Map<string, number>> {
+    const response = await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`, {
+      signal: AbortSignal.timeout(metricsTimeoutMs),
+    });
+    return parseMetrics(await response.text());
+  }
+
+  /** How many RPCs of each method, such as `Range`, `Txn` or `LeaseKeepAlive`, were begun since the process started. */
+  async startedRpcs(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const [sample, value] of await this.metrics()) {
+      const method = /^grpc_server_started_total\{.*grpc_method="([^"]+)"/.exec(sample)?.[1];
+      if (method !== undefined) counts.set(method, (counts.get(method) ?? 0) + value);
+    }
+    return counts;
+  }
+
+  /** Runs etcdctl to its end and resolves to what it printed. */
+  async etcdctl(args: readonly string[], options: EtcdctlOptions = {}): Promise<string> {
+    const { stdout } = await run(this.binaries.etcdctl, this.#etcdctlArgs(args, options), {
+      env: etcdctlEnvironment(options),
+      timeout: options.timeoutMs ?? 10_000,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return stdout;
+  }
+
+  /** Starts an etcdctl that goes on, such as `lock` or `watch`. It is killed with this process, if not before. */
+  spawnEtcdctl(args: readonly string[], options: EtcdctlOptions = {}): ChildProcessByStdio<null, Readable, Readable> {
+    const child = spawn(this.binaries.etcdctl, this.#etcdctlArgs(args, options), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: etcdctlEnvironment(options),
+    });
+    killAtExit(child);
+    return child;
+  }
+
+  /** Ends the process and removes its data. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.stop({ signal: 'SIGKILL' });
+    if (!this.#keepDataDir) await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  #spawn(): ServerProcess {
+    return new ServerProcess(this.binaries.etcd, this.#args);
+  }
+
+  #etcdctlArgs(args: readonly string[], { endpoints = [this.endpoint] }: EtcdctlOptions): string[] {
+    return ['--endpoints', endpoints.join(','), ...args];
+  }
+}
+
+function etcdctlEnvironment({ env = {} }: EtcdctlOptions): NodeJS.ProcessEnv {
+  return { ...process.env, ETCDCTL_API: '3', ...env };
+}
+
+/** Reads Prometheus' text format as far as etcd uses it. */
+export function parseMetrics(text: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const end = line.lastIndexOf(' ');
+    if (end > 0 && !line.startsWith('#')) samples.set(line.slice(0, end), Number(line.slice(end + 1)));
+  }
+  return samples;
+}
