@@ -8,13 +8,20 @@ import { unpackDebianPackages } from './debian-packages.ts';
 
 const run = promisify(execFile);
 
-/** The server versions that tests may ask for by name, and the Debian suite that each comes from. */
-const suites = { '3.4': 'bookworm', '3.5.16': 'trixie', '3.5.30': 'sid' } as const;
+/**
+ * The servers that tests may ask for by name, and the Debian suite that each comes from. `3.4` is any of its patches.
+ * Debian's stable suites stay where they are; sid moves on, so its name stands for that version or any later one.
+ */
+const releases: Readonly<Record<EtcdVersion, { readonly suite: string; readonly fits: RegExp }>> = {
+  '3.4': { suite: 'bookworm', fits: /^3\.4\./ },
+  '3.5.16': { suite: 'trixie', fits: /^3\.5\.16$/ },
+  '3.5.30': { suite: 'sid', fits: /^3\.(5\.([3-9]\d|\d{3,})|([6-9]|\d{2,})\.\d+)$/ },
+};
 
-export type EtcdVersion = keyof typeof suites;
+export type EtcdVersion = '3.4' | '3.5.16' | '3.5.30';
 
 /** Every version that {@link provideEtcd} knows by name, oldest first. */
-export const etcdVersions: readonly EtcdVersion[] = Object.keys(suites) as EtcdVersion[];
+export const etcdVersions: readonly EtcdVersion[] = Object.keys(releases) as EtcdVersion[];
 
 /** Paths of real etcd binaries. */
 export interface ProvidedEtcd {
@@ -78,7 +85,7 @@ async function inspect(etcd: string): Promise<FoundServer | undefined> {
 }
 
 function matches(found: FoundServer, version: EtcdVersion | undefined): boolean {
-  return version === undefined || found.version === version || found.version.startsWith(`${version}.`);
+  return version === undefined || releases[version].fits.test(found.version);
 }
 
 async function withTools({ etcd, version }: FoundServer): Promise<ProvidedEtcd> {
@@ -94,7 +101,7 @@ async function withTools({ etcd, version }: FoundServer): Promise<ProvidedEtcd> 
 async function fetch(version: EtcdVersion | undefined): Promise<string> {
   try {
     return await cachedFolder(path.join('etcd', version ?? 'default'), async (folder) => {
-      const suite = version === undefined ? undefined : suites[version];
+      const suite = version === undefined ? undefined : releases[version].suite;
       await unpackDebianPackages(folder, ['etcd-server', 'etcd-client'], { suite });
       for (const tool of ['etcd', 'etcdctl', 'etcdutl']) {
         const unpacked = path.join(folder, 'usr', 'bin', tool);
@@ -128,7 +135,7 @@ function onPath(name: string): string | undefined {
 
 function unavailable(reason: string, cause?: unknown): ProvisionError {
   return new ProvisionError(
-    `No etcd for tests: ${reason} ` +
+    `No etcd for tests: ${reason.replace(/\.?$/, '.')} ` +
       'Set HOLDFAST_ETCD_BIN to an etcd 3.4 or newer, or install one on PATH (Debian: etcd-server and etcd-client); ' +
       'for the demo and examples alone, `docker compose up -d` is enough.',
     { cause },

@@ -56,7 +56,10 @@ async function inspect(redisServer: string, env: Record<string, string>): Promis
 }
 
 function unavailable(reason: string, cause?: unknown): ProvisionError {
-  return new ProvisionError(`No Redis for tests: ${reason} Install redis-server on PATH (Debian: redis-server).`, {
-    cause,
-  });
+  return new ProvisionError(
+    `No Redis for tests: ${reason.replace(/\.?$/, '.')} Install redis-server on PATH (Debian: redis-server).`,
+    {
+      cause,
+    },
+  );
 }
