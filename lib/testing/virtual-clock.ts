@@ -159,7 +159,9 @@ export class VirtualClock implements Clock {
 
   async #turn(): Promise<void> {
     for (let turn = 0; turn < this.#turns; turn += 1) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
     }
   }
 }

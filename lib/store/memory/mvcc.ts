@@ -1,0 +1,260 @@
+/**
+ * etcd's keyspace as a pure state machine: keys, their versions, and the history of revisions.
+ *
+ * 1. Every write of a batch gets one revision, the store's next; a batch that wrote nothing leaves the revision alone.
+ * 2. Reads inside a batch see what it wrote before them, at the revision it will have.
+ * 3. History is kept until it is compacted; a compaction at R keeps what R itself showed.
+ *
+ * Modelled after etcd's `mvcc` and `etcdserver/apply.go`, and measured against 3.4 and 3.5: see store-contract.ts.
+ */
+import { StoreError } from '../store-error.ts';
+import type { KeyValue, RangeRequest, RangeResponse, Span, WatchEvent } from '../store.ts';
+import { compareKeys, covers, KeyIndex } from './key-order.ts';
+
+/** What one revision did, in the order in which it did it. */
+export interface Applied {
+  readonly revision: bigint;
+  readonly events: readonly WatchEvent[];
+}
+
+/** A read view: the store between batches, or a batch that sees its own writes. */
+export interface ReadView {
+  range(request: RangeRequest): RangeResponse;
+}
+
+interface Version {
+  readonly revision: bigint;
+  /** Absent: deleted at that revision. */
+  readonly entry: KeyValue | undefined;
+}
+
+export class Mvcc implements ReadView {
+  /** A new etcd begins at revision 1, with no key in it. */
+  #revision = 1n;
+  #compactRevision = 0n;
+  #live = new Map<string, KeyValue>();
+  #index = new KeyIndex();
+  #versions = new Map<string, Version[]>();
+  #history: Applied[] = [];
+
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  /** `0n`: nothing was compacted yet. */
+  get compactRevision(): bigint {
+    return this.#compactRevision;
+  }
+
+  get(key: string): KeyValue | undefined {
+    return this.#live.get(key);
+  }
+
+  range(request: RangeRequest): RangeResponse {
+    return this.rangeAt(this.#revision, request);
+  }
+
+  /** A range whose newest revision is `revision`: the store's, or that of the batch that asks. */
+  rangeAt(revision: bigint, request: RangeRequest): RangeResponse {
+    this.expectReadable(request.revision ?? 0n, revision);
+    const asked = request.revision ?? 0n;
+    const found = asked <= 0n || asked === revision ? this.#current(request) : this.#asOf(asked, request);
+    return answerRange(found, request, revision);
+  }
+
+  /** Throws for a revision that is not there any more, or not yet. `0n` stands for the newest. */
+  expectReadable(revision: bigint, newest: bigint = this.#revision): void {
+    if (revision <= 0n) return;
+    if (revision > newest) {
+      throw new StoreError('future-revision', 'permanent', `Expected a revision up to ${newest}, got ${revision}`);
+    }
+    if (revision < this.#compactRevision) throw compactedError(revision, this.#compactRevision);
+  }
+
+  begin(): Batch {
+    return new Batch(this, {
+      put: (entry) => this.#record(entry.key, entry.modRevision, entry),
+      remove: (key, revision) => this.#record(key, revision, undefined),
+      end: (applied) => {
+        this.#revision = applied.revision;
+        this.#history.push(applied);
+      },
+    });
+  }
+
+  /** The history of a span from a revision on, by whole revisions. Throws if it is gone. */
+  historyFrom(fromRevision: bigint, span: Span): readonly Applied[] {
+    if (fromRevision < this.#compactRevision) throw compactedError(fromRevision, this.#compactRevision);
+    const start = this.#history.findIndex(({ revision }) => revision >= fromRevision);
+    if (start === -1) return [];
+    return this.#history.slice(start).flatMap((applied) => {
+      const events = applied.events.filter((event) => covers(span, keyOf(event)));
+      return events.length === 0 ? [] : [{ revision: applied.revision, events }];
+    });
+  }
+
+  compact(revision: bigint): void {
+    if (revision <= this.#compactRevision) throw compactedError(revision, this.#compactRevision);
+    this.expectReadable(revision);
+    this.#compactRevision = revision;
+    for (const [key, versions] of this.#versions) {
+      const kept = withoutHistoryBefore(revision, versions);
+      if (kept.length === 0) this.#versions.delete(key);
+      else this.#versions.set(key, kept);
+    }
+    this.#history = this.#history.filter((applied) => applied.revision >= revision);
+  }
+
+  /** As `etcdutl snapshot restore --bump-revision --mark-compacted` does it, so that a restore cannot take the revision back. */
+  bump(by: bigint): void {
+    this.#revision += by;
+    this.#compactRevision = this.#revision;
+    this.#history = [];
+  }
+
+  copy(): Mvcc {
+    const copy = new Mvcc();
+    copy.#revision = this.#revision;
+    copy.#compactRevision = this.#compactRevision;
+    copy.#live = new Map(this.#live);
+    copy.#index = this.#index.copy();
+    copy.#versions = new Map([...this.#versions].map(([key, versions]) => [key, [...versions]]));
+    copy.#history = [...this.#history];
+    return copy;
+  }
+
+  #record(key: string, revision: bigint, entry: KeyValue | undefined): void {
+    const versions = this.#versions.get(key) ?? [];
+    versions.push({ revision, entry });
+    this.#versions.set(key, versions);
+    if (entry === undefined) {
+      this.#live.delete(key);
+      this.#index.remove(key);
+      return;
+    }
+    if (!this.#live.has(key)) this.#index.add(key);
+    this.#live.set(key, entry);
+  }
+
+  #current(request: RangeRequest): readonly KeyValue[] {
+    return this.#index.within(request, request.from).flatMap((key) => this.#live.get(key) ?? []);
+  }
+
+  #asOf(revision: bigint, request: RangeRequest): readonly KeyValue[] {
+    const { from } = request;
+    const keys = [...this.#versions.keys()].filter(
+      (key) => covers(request, key) && (from === undefined || compareKeys(key, from) >= 0),
+    );
+    return keys.toSorted(compareKeys).flatMap((key) => {
+      const version = this.#versions.get(key)?.findLast((version) => version.revision <= revision);
+      return version?.entry ?? [];
+    });
+  }
+}
+
+/** Where a batch leaves its writes. */
+interface BatchSink {
+  put(entry: KeyValue): void;
+  remove(key: string, revision: bigint): void;
+  end(applied: Applied): void;
+}
+
+/** The writes of one request. Nothing can go wrong between them: whoever applies has checked everything before. */
+export class Batch implements ReadView {
+  readonly #mvcc: Mvcc;
+  readonly #sink: BatchSink;
+  readonly #events: WatchEvent[] = [];
+
+  constructor(mvcc: Mvcc, sink: BatchSink) {
+    this.#mvcc = mvcc;
+    this.#sink = sink;
+  }
+
+  /** The store's revision as this batch sees it. */
+  get revision(): bigint {
+    return this.#events.length === 0 ? this.#mvcc.revision : this.#mvcc.revision + 1n;
+  }
+
+  range(request: RangeRequest): RangeResponse {
+    return this.#mvcc.rangeAt(this.revision, request);
+  }
+
+  put(key: string, value: string, lease: bigint): void {
+    const modRevision = this.#mvcc.revision + 1n;
+    const before = this.#mvcc.get(key);
+    const entry: KeyValue = {
+      key,
+      value,
+      createRevision: before?.createRevision ?? modRevision,
+      modRevision,
+      version: (before?.version ?? 0n) + 1n,
+      lease,
+    };
+    this.#sink.put(entry);
+    this.#events.push({ type: 'put', entry });
+  }
+
+  /** Deletes what the span holds; returns the keys. */
+  delete(span: Span): readonly string[] {
+    const modRevision = this.#mvcc.revision + 1n;
+    const keys = this.range({ ...span, keysOnly: true }).entries.map(({ key }) => key);
+    for (const key of keys) {
+      this.#sink.remove(key, modRevision);
+      this.#events.push({ type: 'delete', key, modRevision });
+    }
+    return keys;
+  }
+
+  /** What this batch has done, or nothing if it wrote nothing. */
+  end(): Applied | undefined {
+    if (this.#events.length === 0) return undefined;
+    const applied: Applied = { revision: this.#mvcc.revision + 1n, events: this.#events };
+    this.#sink.end(applied);
+    return applied;
+  }
+}
+
+export function keyOf(event: WatchEvent): string {
+  return event.type === 'put' ? event.entry.key : event.key;
+}
+
+export function compactedError(revision: bigint, compactRevision: bigint): StoreError {
+  return new StoreError(
+    'compacted',
+    'permanent',
+    `Revision ${revision} was compacted; history begins at ${compactRevision}`,
+    {
+      compactRevision,
+    },
+  );
+}
+
+/** As etcd does it: count first, then filter, then sort, then cut. */
+function answerRange(found: readonly KeyValue[], request: RangeRequest, revision: bigint): RangeResponse {
+  const count = found.length;
+  if (request.countOnly === true) return { revision, entries: [], count, more: false };
+  const { minModRevision = 0n, maxCreateRevision = 0n, limit = 0, sort, keysOnly } = request;
+  const matching = found.filter(
+    (entry) =>
+      (minModRevision === 0n || entry.modRevision >= minModRevision) &&
+      (maxCreateRevision === 0n || entry.createRevision <= maxCreateRevision),
+  );
+  const sorted = sort === undefined ? matching : matching.toSorted(entryOrder(sort));
+  const cut = limit > 0 ? sorted.slice(0, limit) : sorted;
+  const entries = keysOnly === true ? cut.map((entry) => ({ ...entry, value: '' })) : cut;
+  return { revision, entries, count, more: cut.length < sorted.length };
+}
+
+function entryOrder({ by, order }: NonNullable<RangeRequest['sort']>): (a: KeyValue, b: KeyValue) => number {
+  const sign = order === 'ascend' ? 1 : -1;
+  if (by === 'key') return (a, b) => sign * compareKeys(a.key, b.key);
+  const field = by === 'create' ? 'createRevision' : 'modRevision';
+  return (a, b) => sign * Number(a[field] - b[field]);
+}
+
+/** What a compaction at `revision` leaves of a key: what it was then, unless it was deleted, and what came later. */
+function withoutHistoryBefore(revision: bigint, versions: readonly Version[]): Version[] {
+  const visible = versions.findLastIndex((version) => version.revision <= revision);
+  if (visible === -1) return [...versions];
+  return versions[visible]?.entry === undefined ? versions.slice(visible + 1) : versions.slice(visible);
+}

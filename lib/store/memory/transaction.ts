@@ -1,0 +1,106 @@
+/**
+ * Transactions, as `etcdserver/apply.go` applies them:
+ *
+ * 1. the path through all levels is chosen first, so nested compares see the store as it was before the transaction;
+ * 2. what stands on that path is checked: leases to exist, revisions to be readable; one failure and nothing is applied;
+ * 3. the path is applied in order, all writes at one revision; ranges see the writes before them.
+ */
+import { StoreError } from '../store-error.ts';
+import type { Compare, KeyValue, Operation, OperationResponse, Transaction, TransactionResponse } from '../store.ts';
+import type { Applied, Batch, Mvcc, ReadView } from './mvcc.ts';
+import { checkTransaction } from './transaction-check.ts';
+
+/** What a write means to the leases: a put takes a key from its lease and gives it to another, a delete takes it. */
+export interface LeaseView {
+  has(lease: bigint): boolean;
+  attach(key: string, lease: bigint): void;
+  detach(key: string): void;
+}
+
+/** The branches to take: of a transaction, and of each one nested in the taken branch, in its order. */
+interface Path {
+  readonly succeeded: boolean;
+  readonly operations: readonly Operation[];
+  readonly nested: readonly Path[];
+}
+
+export function applyTransaction(
+  mvcc: Mvcc,
+  leases: LeaseView,
+  transaction: Transaction,
+): { readonly response: TransactionResponse; readonly applied: Applied | undefined } {
+  checkTransaction(transaction);
+  const path = choosePath(mvcc, transaction);
+  checkPath(mvcc, leases, path);
+  const batch = mvcc.begin();
+  const response = applyPath(batch, leases, path);
+  const revision = batch.revision;
+  return { response: { ...response, revision }, applied: batch.end() };
+}
+
+/** Whether a transaction can write, whichever branch it takes: then it goes through raft. */
+export function isWrite({ then, otherwise = [] }: Transaction): boolean {
+  return [...then, ...otherwise].some((operation) =>
+    operation.type === 'txn' ? isWrite(operation) : operation.type !== 'range',
+  );
+}
+
+/** Whether etcd counts it against its space quota: only puts that stand at the top, in either branch. */
+export function costsSpace({ then, otherwise = [] }: Transaction): boolean {
+  return [...then, ...otherwise].some((operation) => operation.type === 'put');
+}
+
+function choosePath(view: ReadView, transaction: Transaction): Path {
+  const succeeded = transaction.compare.every((compare) => holds(view, compare));
+  const operations = succeeded ? transaction.then : (transaction.otherwise ?? []);
+  const nested = operations.flatMap((operation) => (operation.type === 'txn' ? [choosePath(view, operation)] : []));
+  return { succeeded, operations, nested };
+}
+
+function holds(view: ReadView, compare: Compare): boolean {
+  const { entries } = view.range(compare);
+  // There is no way to write a missing value, so it compares as unequal to every value, and not even that with '!='.
+  if (entries.length === 0) return compare.target !== 'value' && compareEntry(compare, MISSING);
+  return entries.every((entry) => compareEntry(compare, entry));
+}
+
+const MISSING: KeyValue = { key: '', value: '', createRevision: 0n, modRevision: 0n, version: 0n, lease: 0n };
+
+function compareEntry(compare: Compare, entry: KeyValue): boolean {
+  if (compare.target === 'value') return (entry.value === compare.than) === (compare.is === '=');
+  const actual = { create: entry.createRevision, mod: entry.modRevision, version: entry.version }[compare.target];
+  if (compare.is === '<') return actual < compare.than;
+  if (compare.is === '>') return actual > compare.than;
+  return (actual === compare.than) === (compare.is === '=');
+}
+
+function checkPath(mvcc: Mvcc, leases: LeaseView, path: Path): void {
+  for (const operation of path.operations) {
+    if (operation.type === 'range') mvcc.expectReadable(operation.revision ?? 0n);
+    if (operation.type !== 'put' || operation.lease === undefined || operation.lease === 0n) continue;
+    if (!leases.has(operation.lease)) throw leaseNotFound(operation.lease);
+  }
+  for (const nested of path.nested) checkPath(mvcc, leases, nested);
+}
+
+function applyPath(batch: Batch, leases: LeaseView, path: Path): TransactionResponse {
+  let nested = 0;
+  const responses = path.operations.map((operation): OperationResponse => {
+    if (operation.type === 'txn') return { type: 'txn', ...applyPath(batch, leases, path.nested[nested++] as Path) };
+    if (operation.type === 'range') return { type: 'range', ...batch.range(operation) };
+    if (operation.type === 'put') {
+      batch.put(operation.key, operation.value, operation.lease ?? 0n);
+      leases.attach(operation.key, operation.lease ?? 0n);
+      return { type: 'put' };
+    }
+    const keys = batch.delete(operation);
+    for (const key of keys) leases.detach(key);
+    return { type: 'delete', deleted: keys.length };
+  });
+  // etcd leaves the header of a nested answer empty.
+  return { succeeded: path.succeeded, revision: 0n, responses };
+}
+
+export function leaseNotFound(lease: bigint): StoreError {
+  return new StoreError('lease-not-found', 'permanent', `Lease ${lease.toString(16)} does not exist`);
+}
