@@ -1,5 +1,6 @@
 import { fullJitterMs } from '../resilience/backoff.ts';
 import type { RetryBudget } from '../resilience/retry-budget.ts';
+import { abortable } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { isWorthRepeating, type StoreError } from './store-error.ts';
@@ -37,7 +38,7 @@ export async function repeat<T>(
       return await step();
     } catch (error) {
       if (!isWorthRepeating(error)) throw error;
-      await options.onFailure?.(error);
+      await abortable(Promise.resolve(options.onFailure?.(error)), options.signal);
     }
     const waitMs = repetition.budget.withdraw()
       ? fullJitterMs(attempt, repetition, runtime.random.uniform)

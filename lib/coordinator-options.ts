@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { expectDuration, expectOptions, expectText, show } from './arguments.ts';
+import type { Logger } from './runtime/logger.ts';
+import { createLogger, safeLogger } from './runtime/logger.ts';
+import { roundTtlMs } from './session/keeper.ts';
+import { Keyspace } from './session/keyspace.ts';
+
+/** PEM text or its bytes. */
+export type Pem = string | Buffer;
+
+export interface CoordinatorOptions {
+  /**
+   * etcd's client URLs, all `http://` or all `https://`.
+   * @default HOLDFAST_ENDPOINTS, comma separated, else `http://127.0.0.1:2379`
+   */
+  readonly endpoints?: string | readonly string[] | undefined;
+  /**
+   * Everything of this coordinator lives below `<namespace>/` in etcd. No `/` in it.
+   * @default 'holdfast'
+   */
+  readonly namespace?: string | undefined;
+  readonly auth?: { readonly username: string; readonly password: string } | undefined;
+  /** For `https://` endpoints: the authority that signed the servers' certificates, and this client's own certificate and key. */
+  readonly tls?: { readonly ca?: Pem | undefined; readonly cert?: Pem | undefined; readonly key?: Pem | undefined } | undefined;
+  readonly session?:
+    | {
+        /**
+         * How long what this process holds outlives it, in milliseconds; rounded up to whole seconds. The server may grant another.
+         * @default 15_000
+         */
+        readonly ttlMs?: number | undefined;
+      }
+    | undefined;
+  readonly request?:
+    | {
+        /**
+         * One attempt, in milliseconds.
+         * @default 2_000
+         */
+        readonly timeoutMs?: number | undefined;
+        /**
+         * A whole call with its repeats, in milliseconds, where the call has no `timeoutMs` of its own.
+         * @default 6_000
+         */
+        readonly deadlineMs?: number | undefined;
+      }
+    | undefined;
+  /**
+   * Who we are, for whoever asks who holds what.
+   * @default host-pid-random
+   */
+  readonly instanceId?: string | undefined;
+  /**
+   * A winston logger, or anything with its debug, info, warn and error.
+   * @default winston on standard error at the level of HOLDFAST_LOG; silent when that is unset
+   */
+  readonly logger?: Logger | undefined;
+}
+
+/** The options after their check: complete, and consistent with each other. */
+export interface CompleteOptions {
+  readonly endpoints: readonly string[];
+  readonly keyspace: Keyspace;
+  readonly auth: { readonly username: string; readonly password: string } | undefined;
+  readonly tls: CoordinatorOptions['tls'];
+  readonly ttlMs: number;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  readonly instanceId: string;
+  readonly logger: Logger;
+}
+
+const DEFAULT_ENDPOINT = 'http://127.0.0.1:2379';
+
+/** Completes the options. Throws a TypeError or RangeError that names what is wrong. */
+export function completeOptions(options: CoordinatorOptions): CompleteOptions {
+  expectOptions('createCoordinator', options, [
+    'endpoints',
+    'namespace',
+    'auth',
+    'tls',
+    'session',
+    'request',
+    'instanceId',
+    'logger',
+  ]);
+  expectOptions('session', options.session, ['ttlMs']);
+  expectOptions('request', options.request, ['timeoutMs', 'deadlineMs']);
+  const ttlMs = roundTtlMs('session.ttlMs', options.session?.ttlMs ?? 15_000);
+  const timeoutMs = expectDuration('request.timeoutMs', options.request?.timeoutMs ?? 2_000, 1);
+  const deadlineMs = expectDuration('request.deadlineMs', options.request?.deadlineMs ?? Math.max(6_000, timeoutMs), 1);
+  if (timeoutMs > deadlineMs) {
+    throw new RangeError(`Expected request.timeoutMs <= request.deadlineMs, got ${timeoutMs} and ${deadlineMs}`);
+  }
+  return {
+    endpoints: endpointsOf(options.endpoints),
+    keyspace: new Keyspace(options.namespace ?? 'holdfast'),
+    auth: authOf(options.auth),
+    tls: options.tls,
+    ttlMs,
+    timeoutMs,
+    deadlineMs,
+    instanceId: expectText('instanceId', options.instanceId ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`),
+    logger: options.logger === undefined ? createLogger() : safeLogger(options.logger),
+  };
+}
+
+function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly string[] {
+  if (endpoints === undefined) {
+    const fromEnvironment = process.env['HOLDFAST_ENDPOINTS'];
+    return fromEnvironment === undefined || fromEnvironment === ''
+      ? [DEFAULT_ENDPOINT]
+      : fromEnvironment.split(',').map((endpoint) => endpoint.trim());
+  }
+  const list = typeof endpoints === 'string' ? [endpoints] : endpoints;
+  if (!Array.isArray(list) || list.length === 0) {
+    throw new TypeError(`Expected endpoints to be a URL or a list of at least one, got ${show(endpoints)}`);
+  }
+  return list;
+}
+
+function authOf(auth: CoordinatorOptions['auth']): CompleteOptions['auth'] {
+  if (auth === undefined) return undefined;
+  expectOptions('auth', auth, ['username', 'password']);
+  expectText('auth.username', auth.username);
+  if (typeof auth.password !== 'string') throw new TypeError('Expected auth.password to be text');
+  return auth;
+}

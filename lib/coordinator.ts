@@ -1,0 +1,163 @@
+/** The composition root: the only file that builds the parts and knows all of them. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
+import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
+import { ClosedError, CoordinationUnavailableError } from './errors.ts';
+import { Health, type HealthStatus } from './health/health.ts';
+import { FencedLock, type LockContext } from './lock/fenced-lock.ts';
+import { LockSet } from './lock/lock-set.ts';
+import { WaitQueue } from './queue/wait-queue.ts';
+import { RetryBudget } from './resilience/retry-budget.ts';
+import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
+import { systemRuntime, type Runtime } from './runtime/runtime.ts';
+import { marginMs, SessionKeeper } from './session/keeper.ts';
+import { createEtcdStore } from './store/etcd/etcd-store.ts';
+import type { Repetition } from './store/repeat.ts';
+import { RevisionFloor } from './store/revision-floor.ts';
+import { asPublicError } from './store/store-error.ts';
+import type { Store } from './store/store.ts';
+
+/** Between the repeats of a step: quick at first, since most failures are short. */
+const BACKOFF = { baseMs: 50, capMs: 2_000 };
+
+/** How long closing waits for what runs, unless told. */
+const DEFAULT_DRAIN_MS = 10_000;
+
+/** Everything that one process coordinates over one namespace of one etcd. It has one lease, whatever number of locks it holds. */
+export class Coordinator implements AsyncDisposable {
+  readonly #runtime: Runtime;
+  readonly #options: CompleteOptions;
+  readonly #store: Store;
+  readonly #health: Health;
+  readonly #keeper: SessionKeeper;
+  readonly #queue: WaitQueue;
+  readonly #locks: LockContext;
+  readonly #cancelStart: () => void;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(runtime: Runtime, store: Store, options: CompleteOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    const { keyspace, ttlMs, timeoutMs, deadlineMs, instanceId } = options;
+    const repetition: Repetition = {
+      ...BACKOFF,
+      attemptTimeoutMs: timeoutMs,
+      budget: new RetryBudget(runtime.clock),
+    };
+    this.#store = new RevisionFloor(runtime, store, (error) => this.#keeper.giveUpCurrent(error));
+    this.#health = new Health(runtime, { ttlMs, marginMs });
+    this.#keeper = new SessionKeeper(runtime, this.#store, this.#health, keyspace, repetition, { ttlMs, marginMs, instanceId });
+    this.#queue = new WaitQueue(runtime, this.#store, this.#health, this.#keeper, keyspace, repetition);
+    this.#locks = {
+      runtime,
+      store: this.#store,
+      health: this.#health,
+      queue: this.#queue,
+      keyspace,
+      repetition,
+      deadlineMs,
+      held: new AsyncLocalStorage(),
+    };
+    /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
+    this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
+  }
+
+  /** Who we are, for whoever asks who holds what. */
+  get instanceId(): string {
+    return this.#options.instanceId;
+  }
+
+  /** The state of the contact with etcd, now. No I/O. See docs/degraded-mode.md for what each state means. */
+  get health(): HealthStatus {
+    return this.#health.status;
+  }
+
+  /** The current status first, then each change of state, conflated to the newest for a slow reader. Ends when the coordinator closes. */
+  watchHealth(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<HealthStatus> {
+    expectOptions('watchHealth', options, ['signal']);
+    return this.#health.watch(expectSignal(options.signal));
+  }
+
+  /**
+   * Resolves at the first contact with etcd; optional. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the
+   * request's deadline), and at once with what etcd refuses for good (AccessDeniedError, a TLS mistake).
+   */
+  async ready(
+    options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    expectOptions('ready', options, ['timeoutMs', 'signal']);
+    const timeoutMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#options.deadlineMs);
+    this.#expectOpen();
+    try {
+      await withinDeadline(this.#runtime.clock, timeoutMs, expectSignal(options.signal), (signal) => this.#keeper.session(signal));
+    } catch (error) {
+      if (!(error instanceof DeadlineReached)) throw asPublicError(error, 'reach etcd');
+      const { reason } = this.#health;
+      throw new CoordinationUnavailableError(
+        `No contact with etcd at ${this.#options.endpoints.join(', ')} within ${timeoutMs} ms${reason === undefined ? '' : `: ${reason}`}. ` +
+          'The coordinator goes on trying.',
+        { cause: error },
+      );
+    }
+  }
+
+  /** A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  lock(name: string): FencedLock {
+    return new FencedLock(this.#locks, name);
+  }
+
+  /** Several locks, taken in one fixed order. A name that is given twice counts once. */
+  lockAll(names: readonly string[]): LockSet {
+    if (!Array.isArray(names) || names.length === 0) {
+      throw new TypeError(`Expected the names of lockAll to be a list of at least one, got ${show(names)}`);
+    }
+    const locks = [...new Set(names)].sort().map((name) => this.lock(name));
+    return new LockSet(this.#runtime, locks);
+  }
+
+  /**
+   * Closes: takes nothing new, tells what runs under a lock to stop (ClosedError on its signal), waits for it for at most `drainMs`
+   * (default 10,000), releases, revokes the lease. What will not end in time keeps its key until the lease ends by itself: nothing is
+   * ever released under running work. Idempotent; never rejects. Fit for a SIGTERM handler.
+   */
+  close(options: { readonly drainMs?: number | undefined } = {}): Promise<void> {
+    expectOptions('close', options, ['drainMs']);
+    const drainMs = expectDuration('drainMs', options.drainMs ?? DEFAULT_DRAIN_MS);
+    this.#closing ??= this.#close(drainMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#cancelStart();
+    const drained = await this.#queue.close(new ClosedError('The coordinator is closed.'), drainMs);
+    if (!drained) {
+      this.#runtime.logger.warn('Work did not end in time; its keys stay until the lease ends', {
+        event: 'coordinator.undrained',
+        drainMs,
+      });
+    }
+    await this.#keeper.close({ revoke: drained });
+    this.#health.close();
+    await this.#store.close();
+  }
+
+  #expectOpen(): void {
+    if (this.#closing !== undefined) throw new ClosedError('The coordinator is closed.');
+  }
+}
+
+/**
+ * A coordinator. No I/O happens here: a process may start while etcd is down. It connects in the background, and goes on until it is
+ * closed. Throws a TypeError or a RangeError for options that cannot work.
+ */
+export function createCoordinator(options: CoordinatorOptions = {}): Coordinator {
+  const complete = completeOptions(options);
+  const runtime = systemRuntime(complete.logger);
+  const { endpoints, auth, tls, deadlineMs } = complete;
+  return new Coordinator(runtime, createEtcdStore(runtime, { endpoints, auth, tls, deadlineMs }), complete);
+}

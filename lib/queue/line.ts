@@ -1,0 +1,262 @@
+/**
+ * The local end of one wait queue: those of this process who want it, in order, behind a single ticket. So etcd sees one contender a
+ * process, however many there are inside, and a ticket's place is passed to the next one when the first gives up.
+ *
+ * One round after the other, while anybody waits: have a session, get a ticket, wait for its turn, give the first waiter its
+ * tenure, wait until that is over.
+ */
+import { CoordinationUnavailableError } from '../errors.ts';
+import { abortable, linkSignals } from '../runtime/abort.ts';
+import { DeadlineReached } from '../runtime/deadline.ts';
+import type { Health } from '../health/health.ts';
+import type { Session } from '../session/session.ts';
+import { asPublicError } from '../store/store-error.ts';
+import { Tenure } from './tenure.ts';
+import { Ticket, type TicketContext } from './ticket.ts';
+
+/** What the lines of one coordinator share. */
+export interface QueueContext extends TicketContext {
+  readonly health: Health;
+  readonly session: (signal: AbortSignal) => Promise<Session>;
+  /** Counts a tenure among those that a closing coordinator waits for. */
+  readonly admit: (tenure: Tenure) => void;
+  /** Work that goes on after its caller was answered; closing waits for it, too. */
+  readonly inBackground: (work: Promise<unknown>) => void;
+}
+
+/** What tells queues apart, and how their errors name them. */
+export interface LineIdentity {
+  /** The prefix of the queue's keys. */
+  readonly prefix: string;
+  /** For error messages: `lock "invoice:42"`. */
+  readonly name: string;
+  readonly lossOf: (reason: Error) => Error;
+  readonly timeoutOf: (waitedMs: number) => Error;
+}
+
+export interface JoinOptions {
+  /** How long to wait, in milliseconds; absent: for as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Wait also while etcd is away for longer than a lease lasts. */
+  readonly waitForRecovery?: boolean | undefined;
+}
+
+interface Waiter {
+  readonly waitForRecovery: boolean;
+  readonly grant: (tenure: Tenure) => void;
+  readonly refuse: (error: unknown) => void;
+}
+
+const noop = (): void => {};
+
+export class Line {
+  readonly #context: QueueContext;
+  readonly #identity: LineIdentity;
+  readonly #onIdle: () => void;
+  readonly #waiters = new Set<Waiter>();
+  #tenure: Tenure | undefined;
+  #ticket: Ticket | undefined;
+  /** The round under way; aborted when nobody waits for its outcome any more. */
+  #round: AbortController | undefined;
+  #serving = false;
+  #trying: Promise<void> | undefined;
+  #tries = 0;
+
+  constructor(context: QueueContext, identity: LineIdentity, onIdle: () => void) {
+    this.#context = context;
+    this.#identity = identity;
+    this.#onIdle = onIdle;
+  }
+
+  /** Waits in line. Rejects with the identity's timeout error, with CoordinationUnavailableError, or with `signal.reason`. */
+  join(options: JoinOptions): Promise<Tenure> {
+    return new Promise<Tenure>((resolve, reject) => {
+      const { clock } = this.#context.runtime;
+      const { timeoutMs, signal, waitForRecovery = false } = options;
+      const settle = (act: () => void): void => {
+        if (!this.#waiters.delete(waiter)) return;
+        cancelTimeout();
+        signal?.removeEventListener('abort', onAbort);
+        act();
+        if (this.#waiters.size === 0 && this.#tenure === undefined) this.#round?.abort(new Error('nobody waits any more'));
+      };
+      const onAbort = (): void => settle(() => reject(signal?.reason));
+      const cancelTimeout =
+        timeoutMs === undefined ? () => {} : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(timeoutMs))));
+      const waiter: Waiter = {
+        waitForRecovery,
+        grant: (tenure) => settle(() => resolve(tenure)),
+        refuse: (error) => settle(() => reject(error)),
+      };
+      this.#waiters.add(waiter);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted === true) onAbort();
+      else if (this.#context.health.state === 'degraded') this.refuseWhileDegraded();
+      if (this.#waiters.size === 0) this.#rest();
+      else this.#serve();
+    });
+  }
+
+  /** Takes it only if nobody has it. Within the signal; rejects as {@link join} does, but for the timeout. */
+  async tryJoin(signal: AbortSignal): Promise<Tenure | undefined> {
+    this.#tries += 1;
+    try {
+      /* Two local tries at once must not take each other for a holder: the second waits for what the first finds. */
+      while (this.#trying !== undefined) await abortable(this.#trying, signal);
+      if (this.#serving) return undefined;
+      this.#serving = true;
+      const attempt = this.#try(signal);
+      this.#trying = attempt.then(noop, noop).then(() => {
+        this.#trying = undefined;
+        if (this.#tenure === undefined) this.#serving = false;
+      });
+      return await abortable(attempt, signal);
+    } catch (error) {
+      throw signal.aborted ? this.#givenUp(signal.reason) : error;
+    } finally {
+      this.#tries -= 1;
+      if (this.#trying === undefined) this.#rest();
+      else this.#context.inBackground(this.#trying.then(() => this.#rest()));
+    }
+  }
+
+  /** Waiters that do not wait for a recovery are refused. Called when the health turns degraded. */
+  refuseWhileDegraded(): void {
+    const { reason } = this.#context.health;
+    const error = new CoordinationUnavailableError(
+      `Could not acquire ${this.#identity.name}: there has been no contact with etcd for longer than a lease lasts` +
+        `${reason === undefined ? '' : ` (${reason})`}. This says nothing about who holds it.`,
+    );
+    for (const waiter of [...this.#waiters]) if (!waiter.waitForRecovery) waiter.refuse(error);
+  }
+
+  /** Refuses everybody who waits. */
+  refuseAll(error: Error): void {
+    for (const waiter of [...this.#waiters]) waiter.refuse(error);
+  }
+
+  #serve(): void {
+    if (this.#serving || this.#waiters.size === 0) return;
+    this.#serving = true;
+    void this.#serveAll().finally(() => {
+      this.#serving = false;
+      this.#rest();
+    });
+  }
+
+  /** Nothing is under way: serves those who came meanwhile, or is idle. */
+  #rest(): void {
+    if (this.#waiters.size > 0) this.#serve();
+    else if (!this.#serving && this.#tries === 0) this.#onIdle();
+  }
+
+  async #serveAll(): Promise<void> {
+    while (this.#waiters.size > 0) {
+      const round = new AbortController();
+      this.#round = round;
+      try {
+        await this.#serveOne(round.signal);
+      } catch (error) {
+        if (!round.signal.aborted) this.refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
+      }
+    }
+  }
+
+  async #serveOne(signal: AbortSignal): Promise<void> {
+    const ticket = await this.#newTicket(signal);
+    const { signal: either, unlink } = linkSignals(signal, ticket.signal);
+    this.#ticket = ticket;
+    try {
+      await ticket.enqueue(either);
+      await ticket.turn(either);
+      const tenure = this.#hand(ticket);
+      await tenure?.ended;
+    } catch (error) {
+      /* It may take its time on its way out: the next ticket can already stand behind it. */
+      this.#context.inBackground(ticket.leave());
+      /* A ticket that was lost while it waited is replaced by another, further back. */
+      if (!ticket.signal.aborted) throw error;
+    } finally {
+      this.#ticket = undefined;
+      this.#tenure = undefined;
+      unlink();
+    }
+  }
+
+  async #try(signal: AbortSignal): Promise<Tenure | undefined> {
+    if (this.#context.health.state === 'degraded') throw this.#unavailable();
+    const ticket = await this.#newTicket(signal);
+    const { signal: either, unlink } = linkSignals(signal, ticket.signal);
+    try {
+      const free = await ticket.enqueueIfFree(either);
+      either.throwIfAborted();
+      if (free) {
+        const tenure = this.#begin(ticket);
+        this.#context.inBackground(
+          tenure.ended.then(() => {
+            this.#tenure = undefined;
+            this.#serving = false;
+            this.#rest();
+          }),
+        );
+        return tenure;
+      }
+    } catch (error) {
+      this.#context.inBackground(ticket.leave());
+      if (ticket.signal.aborted) throw this.#unavailable(ticket.signal.reason);
+      throw asPublicError(error, `acquire ${this.#identity.name}`);
+    } finally {
+      unlink();
+    }
+    this.#context.inBackground(ticket.leave());
+    return undefined;
+  }
+
+  async #newTicket(signal: AbortSignal): Promise<Ticket> {
+    const session = await this.#context.session(signal);
+    return new Ticket(this.#context, session, this.#identity.prefix, '');
+  }
+
+  #hand(ticket: Ticket): Tenure | undefined {
+    const [first] = this.#waiters;
+    if (first === undefined) {
+      this.#context.inBackground(ticket.leave());
+      return undefined;
+    }
+    const tenure = this.#begin(ticket);
+    first.grant(tenure);
+    return tenure;
+  }
+
+  #begin(ticket: Ticket): Tenure {
+    /* The answer may have come when the session could not be trusted any more. */
+    if (!ticket.session.isValid()) throw this.#unavailable();
+    const tenure = new Tenure(this.#context.runtime, ticket, this.#identity.lossOf);
+    this.#tenure = tenure;
+    this.#context.admit(tenure);
+    return tenure;
+  }
+
+  /** A try that was given up: by its own deadline, which is etcd's fault, or by the caller. */
+  #givenUp(reason: unknown): unknown {
+    return reason instanceof DeadlineReached ? this.#unavailable() : reason;
+  }
+
+  /** Somebody holds it, or etcd does not answer: the two never share an error. */
+  #timeout(waitedMs: number): Error {
+    const { state } = this.#context.health;
+    const held = this.#tenure?.isHeld() === true;
+    const contended = held || (state === 'connected' && this.#ticket?.isContended === true);
+    return contended ? this.#identity.timeoutOf(waitedMs) : this.#unavailable();
+  }
+
+  #unavailable(cause?: unknown): CoordinationUnavailableError {
+    const { state, reason } = this.#context.health;
+    return new CoordinationUnavailableError(
+      `Could not acquire ${this.#identity.name}: etcd does not answer (health: ${state}${reason === undefined ? '' : `, ${reason}`}). ` +
+        'This says nothing about who holds it.',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,132 @@
+import type { ClosedError } from '../errors.ts';
+import type { Health } from '../health/health.ts';
+import type { SessionKeeper } from '../session/keeper.ts';
+import type { Keyspace } from '../session/keyspace.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Repetition } from '../store/repeat.ts';
+import type { Store } from '../store/store.ts';
+import { Line, type JoinOptions, type LineIdentity, type QueueContext } from './line.ts';
+import type { Tenure } from './tenure.ts';
+
+/** The wait queues of one coordinator: the engine under lock, semaphore, read-write lock and election. */
+export class WaitQueue {
+  readonly #context: QueueContext;
+  readonly #lines = new Map<string, Line>();
+  readonly #tenures = new Set<Tenure>();
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #unsubscribe: () => void;
+  #closed: ClosedError | undefined;
+
+  constructor(
+    runtime: Runtime,
+    store: Store,
+    health: Health,
+    keeper: SessionKeeper,
+    keyspace: Keyspace,
+    repetition: Repetition,
+  ) {
+    this.#context = {
+      runtime,
+      store,
+      health,
+      repetition,
+      epochKey: keyspace.epoch,
+      session: (signal) => keeper.session(signal),
+      giveUp: (session, reason) => keeper.giveUp(session, reason),
+      contact: async (session) => {
+        session.probe();
+        await untilConnected(health, session.signal);
+      },
+      admit: (tenure) => {
+        this.#tenures.add(tenure);
+        void tenure.ended.then(() => {
+          this.#tenures.delete(tenure);
+          this.#context.inBackground(tenure.release());
+        });
+      },
+      inBackground: (work) => {
+        const settled = work.catch((error: unknown) => {
+          runtime.logger.error('Background work failed', { event: 'queue.background', error: String(error) });
+        });
+        this.#background.add(settled);
+        void settled.then(() => this.#background.delete(settled));
+      },
+    };
+    this.#unsubscribe = health.subscribe(() => {
+      if (health.state !== 'degraded') return;
+      for (const line of this.#lines.values()) line.refuseWhileDegraded();
+    });
+  }
+
+  /** Waits in the queue. */
+  join(identity: LineIdentity, options: JoinOptions): Promise<Tenure> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    return this.#line(identity).join(options);
+  }
+
+  /** Takes the queue only if nobody has it. */
+  tryJoin(identity: LineIdentity, signal: AbortSignal): Promise<Tenure | undefined> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    return this.#line(identity).tryJoin(signal);
+  }
+
+  /** Keeps `work` from being forgotten when the coordinator closes. */
+  inBackground(work: Promise<unknown>): void {
+    this.#context.inBackground(work);
+  }
+
+  /**
+   * Takes nobody in any more, refuses those who wait, tells those who hold to stop, and waits for them for at most `drainMs`. Resolves
+   * with whether everything ended: only then may the lease be revoked, since what runs keeps its key until the lease ends by itself.
+   */
+  async close(error: ClosedError, drainMs: number): Promise<boolean> {
+    this.#closed = error;
+    for (const line of this.#lines.values()) line.refuseAll(error);
+    for (const tenure of this.#tenures) tenure.interrupt(error);
+    const { clock } = this.#context.runtime;
+    const tenures = [...this.#tenures];
+    let cancel = (): void => {};
+    const inTime = await Promise.race([
+      this.#drained().then(() => true),
+      new Promise<boolean>((resolve) => {
+        cancel = clock.schedule(drainMs, () => resolve(false));
+      }),
+    ]);
+    cancel();
+    this.#unsubscribe();
+    return inTime || tenures.every((tenure) => !tenure.isHeld());
+  }
+
+  async #drained(): Promise<void> {
+    while (this.#tenures.size > 0 || this.#background.size > 0) {
+      await Promise.all([...[...this.#tenures].map((tenure) => tenure.ended), ...this.#background]);
+    }
+  }
+
+  #line(identity: LineIdentity): Line {
+    const { prefix } = identity;
+    let line = this.#lines.get(prefix);
+    if (line === undefined) {
+      line = new Line(this.#context, identity, () => {
+        this.#lines.delete(prefix);
+      });
+      this.#lines.set(prefix, line);
+    }
+    return line;
+  }
+}
+
+/** Resolves when there is contact again, or when the session has ended: waiting further is of no use then. */
+function untilConnected(health: Health, ended: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (health.state !== 'connected' && !ended.aborted) return;
+      unsubscribe();
+      ended.removeEventListener('abort', check);
+      resolve();
+    };
+    const unsubscribe = health.subscribe(check);
+    ended.addEventListener('abort', check, { once: true });
+    check();
+  });
+}

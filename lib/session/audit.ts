@@ -1,0 +1,83 @@
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Store, Transaction } from '../store/store.ts';
+import type { Session } from './session.ts';
+
+export interface AuditOptions {
+  readonly attemptTimeoutMs: number;
+  /** How many answered renewals pass between two audits. */
+  readonly everyRenewals: number;
+}
+
+/**
+ * Compares what etcd has on the session's lease with what local operations own. It finds what nothing else can: a key whose enqueue
+ * was applied after everybody had given up on it, an own key that was deleted unseen, and, by an answer that went through raft, a
+ * store that was restored behind our back. Runs every few renewals, and at once when contact is back after a failure.
+ *
+ * 1. A transaction with a put that is never taken goes through raft, so its revision is a proof; see revision-floor.ts.
+ * 2. The keys on the lease are listed. An answer to this may be stale, so it convicts nobody:
+ * 3. a key that no operation owned, before or after, is deleted: its nonce is never used again, so that is safe whenever it happens;
+ * 4. an own key that is not listed is looked up by a transaction of the kind of step 1, and lost if it is not there.
+ */
+export function auditSession(runtime: Runtime, store: Store, session: Session, options: AuditOptions): void {
+  let renewals = 0;
+  let running = false;
+  session.onRenewed = (afterFailure) => {
+    renewals += 1;
+    if (running || (!afterFailure && renewals % options.everyRenewals !== 0)) return;
+    running = true;
+    audit(store, session, options)
+      .catch((error: unknown) => {
+        if (session.signal.aborted) return;
+        runtime.logger.debug('An audit of the session was cut short', { event: 'session.audit', error: String(error) });
+      })
+      .finally(() => {
+        running = false;
+      });
+  };
+}
+
+async function audit(store: Store, session: Session, { attemptTimeoutMs }: AuditOptions): Promise<void> {
+  const call = { timeoutMs: attemptTimeoutMs, signal: session.signal };
+  const { key: sessionKey } = session.identity;
+
+  /* 1 */
+  if (!(await exists(sessionKey))) {
+    session.lose(new Error('the session key is not in etcd any more'));
+    return;
+  }
+  /* 2 */
+  const before = new Map([...session.owners.values()].map((owner) => [owner.key, owner.createRevision]));
+  const { keys } = await store.leaseKeys(session.lease, call);
+  const listed = new Set(keys);
+  /* 3 */
+  for (const key of listed) {
+    if (key === sessionKey || before.has(key) || session.owners.has(key)) continue;
+    await store.transact({ compare: [], then: [{ type: 'delete', key }] }, call);
+  }
+  /* 4 */
+  for (const [key, createRevision] of before) {
+    if (listed.has(key) || createRevision === undefined) continue;
+    if (await exists(key, createRevision)) continue;
+    const owner = session.owners.get(key);
+    if (owner?.createRevision === createRevision) owner.lost(new Error('its key is not in etcd any more: somebody removed it'));
+  }
+
+  async function exists(key: string, createRevision?: bigint): Promise<boolean> {
+    const { responses } = await store.transact(readThroughRaft(key), call);
+    const [range] = responses;
+    if (range?.type !== 'range') return false;
+    return range.entries.some((entry) => createRevision === undefined || entry.createRevision === createRevision);
+  }
+}
+
+/**
+ * Reads a key by a transaction that has a put which is never taken, since no create revision is below zero. It goes through raft, so
+ * it is not stale even on servers whose linearizable reads can be (before 3.4.42 and 3.5.28), and it changes no revision.
+ */
+export function readThroughRaft(...keys: readonly string[]): Transaction {
+  return {
+    compare: [{ key: keys[0]!, target: 'create', is: '<', than: 0n }],
+    then: [{ type: 'put', key: keys[0]!, value: '' }],
+    otherwise: keys.map((key) => ({ type: 'range' as const, key })),
+  };
+}

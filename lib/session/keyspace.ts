@@ -1,0 +1,84 @@
+/**
+ * Where things live in etcd. Everything of a coordinator is below `<namespace>/`:
+ *
+ *     <namespace>/session/<leaseHex>                       who a lease belongs to; on the lease
+ *     <namespace>/epoch                                    the operator's epoch, 0–255, absent for 0
+ *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
+ *
+ * The queue keys have the layout of etcd's Go concurrency package, so `etcdctl lock <namespace>/lock/<name>` contends with us.
+ */
+import { expectText, show } from '../arguments.ts';
+
+export type QueueKind = 'lock' | 'election' | 'semaphore' | 'rwlock';
+
+/** The longest name, in bytes of UTF-8. It stands in every key and in every log line. */
+const MAX_NAME_BYTES = 1_024;
+
+const PLAIN = /^[A-Za-z0-9._:@-]$/;
+
+/**
+ * One segment of a key: plain ASCII letters, digits and `. _ : @ -` stay readable, every other byte is percent-encoded. So a name
+ * has no `/`, and `a` and `a/b` never share a prefix. Throws a TypeError for what cannot be a name.
+ */
+export function encodeSegment(what: string, name: string): string {
+  expectText(what, name);
+  if (/\p{Surrogate}/u.test(name)) throw new TypeError(`Expected ${what} to be well-formed Unicode, got a lone surrogate in ${show(name)}`);
+  const bytes = Buffer.from(name, 'utf8');
+  if (bytes.length > MAX_NAME_BYTES) {
+    throw new TypeError(`Expected ${what} to be at most ${MAX_NAME_BYTES} bytes of UTF-8, got ${bytes.length}`);
+  }
+  let encoded = '';
+  for (const byte of bytes) {
+    const character = String.fromCharCode(byte);
+    encoded += PLAIN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}
+
+/** The name that {@link encodeSegment} made a segment of; a segment that is none comes back as it is. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+export class Keyspace {
+  readonly #root: string;
+
+  constructor(namespace: string) {
+    if (typeof namespace === 'string' && namespace.includes('/')) {
+      throw new TypeError(`Expected namespace to have no "/", got ${show(namespace)}`);
+    }
+    this.#root = encodeSegment('namespace', namespace);
+  }
+
+  get epoch(): string {
+    return `${this.#root}/epoch`;
+  }
+
+  get sessions(): string {
+    return `${this.#root}/session/`;
+  }
+
+  session(lease: bigint): string {
+    return `${this.sessions}${leaseHex(lease)}`;
+  }
+
+  /** The prefix under which the contenders for `name` queue. */
+  queue(kind: QueueKind, name: string): string {
+    return `${this.#root}/${kind}/${encodeSegment(`the name of the ${kind}`, name)}/`;
+  }
+}
+
+/** A lease ID as etcd's tools print it: hexadecimal, without leading zeros. */
+export function leaseHex(lease: bigint): string {
+  return lease.toString(16);
+}
+
+/** The lease in the last segment of a queue key, ours (`<leaseHex>-<nonce>`) or a Go client's (`<leaseHex>`). */
+export function leaseOfQueueKey(key: string): bigint | undefined {
+  const match = /\/([0-9a-f]{1,16})(-[^/]*)?$/.exec(key);
+  return match?.[1] === undefined ? undefined : BigInt(`0x${match[1]}`);
+}
