@@ -15,7 +15,7 @@ const longestFillMs = 5 * 60_000;
 const pollMs = 100;
 
 /** The root of this repository: the nearest folder above with a package.json, wherever the compiled file stands. */
-export const repositoryRoot: string = findRepositoryRoot(import.meta.dirname);
+const repositoryRoot: string = findRepositoryRoot(import.meta.dirname);
 
 /** Where provisioned servers live. */
 export const cacheRoot: string = path.join(repositoryRoot, '.cache');

@@ -25,7 +25,7 @@ export interface StopOptions {
 }
 
 /** A server did not come up. `addressInUse` says that another process was faster with a port. */
-export class ServerStartError extends Error {
+class ServerStartError extends Error {
   override readonly name = 'ServerStartError';
   readonly addressInUse: boolean;
 

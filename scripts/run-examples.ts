@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { EtcdServer } from '../integration/servers/etcd-server.ts';
+
+// Runs every example to its end against one real etcd, so that what the documentation shows keeps working: each
+// `examples/<name>.ts`, and `examples/<name>/main.ts` where an example has a folder. They find etcd as a user's program
+// would, through HOLDFAST_ENDPOINTS.
+
+const timeoutMs = 120_000;
+const sources = 'examples';
+
+const examples = existsSync(sources) ? readdirSync(sources, { withFileTypes: true }).flatMap(mainFile) : [];
+if (examples.length === 0) {
+  console.log('There are no examples yet.');
+} else {
+  await using etcd = await EtcdServer.start();
+  const failed: string[] = [];
+  for (const example of examples) {
+    console.log(`\n== ${example}`);
+    if (!(await succeeds(example, etcd.endpoint))) failed.push(example);
+  }
+  console.log(`\n${examples.length - failed.length} of ${examples.length} examples ended well.`);
+  if (failed.length > 0) {
+    console.error(`Failed: ${failed.join(', ')}`);
+    process.exitCode = 1;
+  }
+}
+
+function mainFile(entry: { readonly name: string; isDirectory(): boolean }): string[] {
+  if (!entry.isDirectory()) return entry.name.endsWith('.ts') ? [path.join(sources, entry.name)] : [];
+  const main = path.join(sources, entry.name, 'main.ts');
+  return existsSync(main) ? [main] : [];
+}
+
+async function succeeds(example: string, endpoint: string): Promise<boolean> {
+  const compiled = path.join('dist', example.replace(/\.ts$/, '.js'));
+  const child = spawn(process.execPath, ['--enable-source-maps', compiled], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, HOLDFAST_ENDPOINTS: endpoint },
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (signal !== null) console.error(`${example} was ended by ${signal}; it may take ${timeoutMs} ms.`);
+  return code === 0;
+}
