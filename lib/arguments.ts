@@ -6,7 +6,9 @@
 /** Milliseconds, a finite number of at least `least`. */
 export function expectDuration(option: string, value: number, least = 0): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
-    throw new RangeError(`Expected ${option} to be milliseconds, a finite number of at least ${least}, got ${show(value)}`);
+    throw new RangeError(
+      `Expected ${option} to be milliseconds, a finite number of at least ${least}, got ${show(value)}`,
+    );
   }
   return value;
 }
@@ -37,14 +39,20 @@ export function expectFunction(option: string, value: unknown): void {
 }
 
 /** Throws a TypeError for options that nobody reads: a misspelt `timeoutMs` must not become "wait for ever". */
-export function expectOptions<T extends object>(what: string, options: T | undefined, known: readonly (keyof T & string)[]): void {
+export function expectOptions<T extends object>(
+  what: string,
+  options: T | undefined,
+  known: readonly (keyof T & string)[],
+): void {
   if (options === undefined) return;
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`Expected the options of ${what} to be an object, got ${show(options)}`);
   }
   const unknown = Object.keys(options).find((key) => !(known as readonly string[]).includes(key));
   if (unknown !== undefined) {
-    throw new TypeError(`Expected the options of ${what} to be among ${known.join(', ')}, got ${JSON.stringify(unknown)}`);
+    throw new TypeError(
+      `Expected the options of ${what} to be among ${known.join(', ')}, got ${JSON.stringify(unknown)}`,
+    );
   }
 }
 

@@ -22,7 +22,9 @@ export interface CoordinatorOptions {
   readonly namespace?: string | undefined;
   readonly auth?: { readonly username: string; readonly password: string } | undefined;
   /** For `https://` endpoints: the authority that signed the servers' certificates, and this client's own certificate and key. */
-  readonly tls?: { readonly ca?: Pem | undefined; readonly cert?: Pem | undefined; readonly key?: Pem | undefined } | undefined;
+  readonly tls?:
+    | { readonly ca?: Pem | undefined; readonly cert?: Pem | undefined; readonly key?: Pem | undefined }
+    | undefined;
   readonly session?:
     | {
         /**
@@ -101,7 +103,10 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     ttlMs,
     timeoutMs,
     deadlineMs,
-    instanceId: expectText('instanceId', options.instanceId ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`),
+    instanceId: expectText(
+      'instanceId',
+      options.instanceId ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
+    ),
     logger: options.logger === undefined ? createLogger() : safeLogger(options.logger),
   };
 }

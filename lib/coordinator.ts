@@ -47,7 +47,11 @@ export class Coordinator implements AsyncDisposable {
     };
     this.#store = new RevisionFloor(runtime, store, (error) => this.#keeper.giveUpCurrent(error));
     this.#health = new Health(runtime, { ttlMs, marginMs });
-    this.#keeper = new SessionKeeper(runtime, this.#store, this.#health, keyspace, repetition, { ttlMs, marginMs, instanceId });
+    this.#keeper = new SessionKeeper(runtime, this.#store, this.#health, keyspace, repetition, {
+      ttlMs,
+      marginMs,
+      instanceId,
+    });
     this.#queue = new WaitQueue(runtime, this.#store, this.#health, this.#keeper, keyspace, repetition);
     this.#locks = {
       runtime,
@@ -90,7 +94,9 @@ export class Coordinator implements AsyncDisposable {
     const timeoutMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#options.deadlineMs);
     this.#expectOpen();
     try {
-      await withinDeadline(this.#runtime.clock, timeoutMs, expectSignal(options.signal), (signal) => this.#keeper.session(signal));
+      await withinDeadline(this.#runtime.clock, timeoutMs, expectSignal(options.signal), (signal) =>
+        this.#keeper.session(signal),
+      );
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, 'reach etcd');
       const { reason } = this.#health;

@@ -156,7 +156,11 @@ export class Health {
     const since = before.state === state ? before.since : this.#runtime.clock.now();
     if (before.state !== state) {
       const log = state === 'connected' || state === 'closed' ? 'info' : 'warn';
-      this.#runtime.logger[log](`Contact with etcd: ${state}`, { event: `health.${state}`, before: before.state, reason });
+      this.#runtime.logger[log](`Contact with etcd: ${state}`, {
+        event: `health.${state}`,
+        before: before.state,
+        reason,
+      });
     }
     this.#situation.set({ state, since, reason });
   }

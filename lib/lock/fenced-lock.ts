@@ -17,12 +17,12 @@ import {
 import type { Health } from '../health/health.ts';
 import { inspectQueue, type QueueReport } from '../queue/inspect.ts';
 import type { JoinOptions, LineIdentity } from '../queue/line.ts';
-import type { Departure } from '../queue/ticket.ts';
 import type { Tenure } from '../queue/tenure.ts';
+import type { Departure } from '../queue/ticket.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
-import type { Keyspace } from '../session/keyspace.ts';
 import { DeadlineReached, withinDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
 import { asPublicError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
@@ -75,11 +75,16 @@ export class FencedLock {
       prefix: context.keyspace.queue('lock', name),
       name: shown,
       lossOf: (reason) =>
-        new LockLostError(`The ${shown} is not held any more: ${reason.message}. Stop the work; unguarded writes may conflict.`, {
-          cause: reason,
-        }),
+        new LockLostError(
+          `The ${shown} is not held any more: ${reason.message}. Stop the work; unguarded writes may conflict.`,
+          {
+            cause: reason,
+          },
+        ),
       timeoutOf: (waitedMs) =>
-        new LockTimeoutError(`The ${shown} was held by somebody else for all of the ${waitedMs} ms. etcd answers; try again later.`),
+        new LockTimeoutError(
+          `The ${shown} was held by somebody else for all of the ${waitedMs} ms. etcd answers; try again later.`,
+        ),
     };
   }
 
@@ -180,7 +185,7 @@ export class FencedLock {
       if (!(error instanceof DeadlineReached)) throw error;
       throw new OutcomeUnknownError(
         `The release of the ${this.#identity.name} was sent and no answer came within ${deadlineMs} ms. It is repeated in the ` +
-          "background until it is answered or the lease ends; nothing is left for you to do. The lock was yours until you released it.",
+          'background until it is answered or the lease ends; nothing is left for you to do. The lock was yours until you released it.',
         { cause: error },
       );
     }

@@ -20,7 +20,8 @@ export class HeldLocks {
   /** One of the locks, for its token. Throws a TypeError for a name that is not among them. */
   get(name: string): HeldLock {
     const held = this.#held.get(name);
-    if (held === undefined) throw new TypeError(`Expected one of ${[...this.#held.keys()].join(', ')}, got ${JSON.stringify(name)}`);
+    if (held === undefined)
+      throw new TypeError(`Expected one of ${[...this.#held.keys()].join(', ')}, got ${JSON.stringify(name)}`);
     return held;
   }
 
@@ -115,4 +116,3 @@ export class LockSet {
     }
   }
 }
-

@@ -1,6 +1,6 @@
 import type { Runtime } from '../runtime/runtime.ts';
-import { decodeSegment, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { readThroughRaft } from '../session/audit.ts';
+import { decodeSegment, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
 import { packToken } from './token.ts';
@@ -44,7 +44,8 @@ export async function inspectQueue(
   signal: AbortSignal,
 ): Promise<QueueReport> {
   const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
-  const read = (transaction: Transaction) => repeat(runtime, repetition, () => store.transact(transaction, options), { signal });
+  const read = (transaction: Transaction) =>
+    repeat(runtime, repetition, () => store.transact(transaction, options), { signal });
 
   const { then, compare } = readThroughRaft(keyspace.epoch);
   const { responses } = await read({

@@ -6,9 +6,9 @@
  * tenure, wait until that is over.
  */
 import { CoordinationUnavailableError } from '../errors.ts';
+import type { Health } from '../health/health.ts';
 import { abortable, linkSignals } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
-import type { Health } from '../health/health.ts';
 import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
 import { Tenure } from './tenure.ts';
@@ -79,11 +79,14 @@ export class Line {
         cancelTimeout();
         signal?.removeEventListener('abort', onAbort);
         act();
-        if (this.#waiters.size === 0 && this.#tenure === undefined) this.#round?.abort(new Error('nobody waits any more'));
+        if (this.#waiters.size === 0 && this.#tenure === undefined)
+          this.#round?.abort(new Error('nobody waits any more'));
       };
       const onAbort = (): void => settle(() => reject(signal?.reason));
       const cancelTimeout =
-        timeoutMs === undefined ? () => {} : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(timeoutMs))));
+        timeoutMs === undefined
+          ? () => {}
+          : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(timeoutMs))));
       const waiter: Waiter = {
         waitForRecovery,
         grant: (tenure) => settle(() => resolve(tenure)),

@@ -297,7 +297,11 @@ export class Ticket implements KeyOwner {
     } catch (error) {
       /* Without the watch the audit finds a deleted key. */
       if (!this.signal.aborted) {
-        runtime.logger.warn('A held key cannot be watched', { event: 'queue.unwatched', key: this.key, error: String(error) });
+        runtime.logger.warn('A held key cannot be watched', {
+          event: 'queue.unwatched',
+          key: this.key,
+          error: String(error),
+        });
       }
     }
   }
@@ -325,7 +329,11 @@ export class Ticket implements KeyOwner {
         if (this.session.signal.aborted || saysLeaseIsGone(error)) return { succeeded: true };
         /* Refused for good (a permission was revoked, say). The lease's end removes the key; until then, try now and then. */
         const { runtime, repetition } = this.#context;
-        runtime.logger.warn('A key cannot be removed yet', { event: 'queue.stuck', key: this.key, error: String(error) });
+        runtime.logger.warn('A key cannot be removed yet', {
+          event: 'queue.stuck',
+          key: this.key,
+          error: String(error),
+        });
         await sleep(runtime.clock, repetition.capMs, this.session.signal).catch(() => {});
       }
     }
@@ -346,5 +354,9 @@ function entriesOf(response: OperationResponse | undefined): readonly KeyValue[]
 function readEpoch(epochKey: string, entry: KeyValue | undefined): number {
   const text = entry?.value ?? '0';
   if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
-  throw new StoreError('invalid', 'permanent', `the epoch under ${epochKey} is not a number from 0 to 255: ${JSON.stringify(text.slice(0, 20))}`);
+  throw new StoreError(
+    'invalid',
+    'permanent',
+    `the epoch under ${epochKey} is not a number from 0 to 255: ${JSON.stringify(text.slice(0, 20))}`,
+  );
 }

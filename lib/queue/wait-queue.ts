@@ -1,8 +1,8 @@
 import type { ClosedError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { SessionKeeper } from '../session/keeper.ts';
 import type { Keyspace } from '../session/keyspace.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
 import { Line, type JoinOptions, type LineIdentity, type QueueContext } from './line.ts';

@@ -13,7 +13,7 @@ export interface AuditOptions {
  * was applied after everybody had given up on it, an own key that was deleted unseen, and, by an answer that went through raft, a
  * store that was restored behind our back. Runs every few renewals, and at once when contact is back after a failure.
  *
- * 1. A transaction with a put that is never taken goes through raft, so its revision is a proof; see revision-floor.ts.
+ * 1. A transaction with a delete that is never taken goes through raft, so its revision is a proof; see revision-floor.ts.
  * 2. The keys on the lease are listed. An answer to this may be stale, so it convicts nobody:
  * 3. a key that no operation owned, before or after, is deleted: its nonce is never used again, so that is safe whenever it happens;
  * 4. an own key that is not listed is looked up by a transaction of the kind of step 1, and lost if it is not there.
@@ -59,7 +59,8 @@ async function audit(store: Store, session: Session, { attemptTimeoutMs }: Audit
     if (listed.has(key) || createRevision === undefined) continue;
     if (await exists(key, createRevision)) continue;
     const owner = session.owners.get(key);
-    if (owner?.createRevision === createRevision) owner.lost(new Error('its key is not in etcd any more: somebody removed it'));
+    if (owner?.createRevision === createRevision)
+      owner.lost(new Error('its key is not in etcd any more: somebody removed it'));
   }
 
   async function exists(key: string, createRevision?: bigint): Promise<boolean> {
@@ -71,13 +72,14 @@ async function audit(store: Store, session: Session, { attemptTimeoutMs }: Audit
 }
 
 /**
- * Reads a key by a transaction that has a put which is never taken, since no create revision is below zero. It goes through raft, so
- * it is not stale even on servers whose linearizable reads can be (before 3.4.42 and 3.5.28), and it changes no revision.
+ * Reads keys by a transaction with a delete that is never taken, since no create revision is below zero. It goes through raft, so it
+ * is not stale even on servers whose linearizable reads can be (before 3.4.42 and 3.5.28), and it changes no revision. A delete and
+ * not a put, because etcd refuses whatever could need space once its quota is exceeded, taken or not.
  */
-export function readThroughRaft(...keys: readonly string[]): Transaction {
+export function readThroughRaft(...keys: readonly [string, ...string[]]): Transaction {
   return {
-    compare: [{ key: keys[0]!, target: 'create', is: '<', than: 0n }],
-    then: [{ type: 'put', key: keys[0]!, value: '' }],
+    compare: [{ key: keys[0], target: 'create', is: '<', than: 0n }],
+    then: [{ type: 'delete', key: keys[0] }],
     otherwise: keys.map((key) => ({ type: 'range' as const, key })),
   };
 }

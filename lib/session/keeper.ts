@@ -140,20 +140,31 @@ export class SessionKeeper {
         const session = await this.#open(signal);
         this.#refusal = undefined;
         this.#session = session;
-        this.#runtime.logger.info('A session was opened', { event: 'session.opened', lease: session.lease, ttlMs: session.ttlMs });
+        this.#runtime.logger.info('A session was opened', {
+          event: 'session.opened',
+          lease: session.lease,
+          ttlMs: session.ttlMs,
+        });
         for (const waiter of [...this.#waiters]) waiter.resolve(session);
         await ended(session.signal);
         this.#session = undefined;
         if (signal.aborted) return;
         const reason = session.signal.reason as Error;
-        this.#runtime.logger.warn('The session was lost', { event: 'session.lost', lease: session.lease, reason: reason.message });
+        this.#runtime.logger.warn('The session was lost', {
+          event: 'session.lost',
+          lease: session.lease,
+          reason: reason.message,
+        });
         this.#bidFarewell(session);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof StoreError && error.outcome === 'permanent' && !saysLeaseIsGone(error)) {
           await this.#refused(error).catch(() => {});
         } else if (!saysLeaseIsGone(error)) {
-          this.#runtime.logger.error('A session could not be opened', { event: 'session.unopened', error: String(error) });
+          this.#runtime.logger.error('A session could not be opened', {
+            event: 'session.unopened',
+            error: String(error),
+          });
           await sleep(this.#runtime.clock, this.#repetition.capMs, signal).catch(() => {});
         }
       }
@@ -209,7 +220,8 @@ export class SessionKeeper {
       }
       const sentAt = this.#runtime.clock.now();
       const { ttlMs, revision } = await this.#store.renew(lease, options);
-      if (ttlMs <= 0) throw new StoreError('lease-not-found', 'permanent', 'the lease ended before its grant was answered');
+      if (ttlMs <= 0)
+        throw new StoreError('lease-not-found', 'permanent', 'the lease ended before its grant was answered');
       return { granted: { at: sentAt, ttlMs }, revision };
     });
   }
@@ -240,7 +252,11 @@ export class SessionKeeper {
   }
 
   async #refused(error: StoreError): Promise<void> {
-    this.#runtime.logger.error('etcd refuses a session', { event: 'session.refused', reason: error.reason, error: error.message });
+    this.#runtime.logger.error('etcd refuses a session', {
+      event: 'session.refused',
+      reason: error.reason,
+      error: error.message,
+    });
     this.#health.failure(error.message);
     this.#refusal = error;
     for (const waiter of [...this.#waiters]) waiter.reject(error);

@@ -22,7 +22,8 @@ const PLAIN = /^[A-Za-z0-9._:@-]$/;
  */
 export function encodeSegment(what: string, name: string): string {
   expectText(what, name);
-  if (/\p{Surrogate}/u.test(name)) throw new TypeError(`Expected ${what} to be well-formed Unicode, got a lone surrogate in ${show(name)}`);
+  if (/\p{Surrogate}/u.test(name))
+    throw new TypeError(`Expected ${what} to be well-formed Unicode, got a lone surrogate in ${show(name)}`);
   const bytes = Buffer.from(name, 'utf8');
   if (bytes.length > MAX_NAME_BYTES) {
     throw new TypeError(`Expected ${what} to be at most ${MAX_NAME_BYTES} bytes of UTF-8, got ${bytes.length}`);

@@ -177,15 +177,19 @@ export class Session {
     } catch (error) {
       if (this.signal.aborted) return;
       /* Without this watch a deletion is found by the next renewal or audit instead. */
-      this.#runtime.logger.warn('The session key cannot be watched', { event: 'session.unwatched', error: String(error) });
+      this.#runtime.logger.warn('The session key cannot be watched', {
+        event: 'session.unwatched',
+        error: String(error),
+      });
     }
   }
 
   async #renewWhileAlive(): Promise<void> {
     let failures = 0;
     while (!this.signal.aborted) {
+      await this.#untilRenewalIsDue(failures);
+      if (this.signal.aborted) return;
       try {
-        await this.#untilRenewalIsDue(failures);
         const sentAt = this.#runtime.clock.now();
         const { ttlMs } = await this.#store.renew(this.lease, {
           timeoutMs: Math.min(this.#options.attemptTimeoutMs, this.#ttlMs / 4),
@@ -222,7 +226,7 @@ export class Session {
     const waitMs =
       failures === 0
         ? (this.#ttlMs / 3) * (0.9 + 0.1 * this.#runtime.random.uniform())
-        : fullJitterMs(failures - 1, RENEWAL_BACKOFF, this.#runtime.random.uniform);
+        : fullJitterMs(failures - 1, RENEWAL_BACKOFF, () => this.#runtime.random.uniform());
     const woken = new AbortController();
     /* A probe cuts the regular wait short, never the backoff after a failure. */
     this.#wakeRenewal = failures === 0 ? () => woken.abort() : () => {};
@@ -231,7 +235,6 @@ export class Session {
     await sleep(this.#runtime.clock, waitMs, woken.signal).catch(() => {});
     this.signal.removeEventListener('abort', onLost);
     this.#wakeRenewal = () => {};
-    this.signal.throwIfAborted();
   }
 
   #validForMs(): number {
@@ -248,7 +251,9 @@ export class Session {
   }
 
   #expire(): void {
-    this.lose(new Error(`no renewal was answered within the ${this.#validForMs()} ms for which the lease can be trusted`));
+    this.lose(
+      new Error(`no renewal was answered within the ${this.#validForMs()} ms for which the lease can be trusted`),
+    );
   }
 }
 

@@ -38,7 +38,11 @@ export async function* follow(
       if (!(error instanceof StoreError) || error.outcome === 'permanent') throw error;
       runtime.logger.debug('A watch broke and resumes', { event: 'watch.resume', from: next, cause: error.message });
     }
-    await sleep(runtime.clock, fullJitterMs(failures, RESUME, runtime.random.uniform), signal);
+    await sleep(
+      runtime.clock,
+      fullJitterMs(failures, RESUME, () => runtime.random.uniform()),
+      signal,
+    );
   }
 }
 

@@ -41,7 +41,7 @@ export async function repeat<T>(
       await abortable(Promise.resolve(options.onFailure?.(error)), options.signal);
     }
     const waitMs = repetition.budget.withdraw()
-      ? fullJitterMs(attempt, repetition, runtime.random.uniform)
+      ? fullJitterMs(attempt, repetition, () => runtime.random.uniform())
       : repetition.capMs;
     await sleep(runtime.clock, waitMs, options.signal);
   }

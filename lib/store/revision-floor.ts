@@ -86,7 +86,10 @@ export class RevisionFloor implements Store {
     return response;
   }
 
-  #prove<T extends { readonly revision: bigint }>(sent: { readonly era: number; readonly floor: bigint }, response: T): T {
+  #prove<T extends { readonly revision: bigint }>(
+    sent: { readonly era: number; readonly floor: bigint },
+    response: T,
+  ): T {
     if (sent.era !== this.#era || response.revision === 0n || response.revision >= sent.floor) {
       return this.#raise(sent.era, response);
     }
@@ -97,7 +100,11 @@ export class RevisionFloor implements Store {
       'unknown',
       `etcd's revision went back to ${response.revision}, after ${sent.floor} had been seen`,
     );
-    this.#runtime.logger.error(error.message, { event: 'store.regressed', revision: response.revision, seen: sent.floor });
+    this.#runtime.logger.error(error.message, {
+      event: 'store.regressed',
+      revision: response.revision,
+      seen: sent.floor,
+    });
     this.#onRegress(error);
     throw error;
   }

@@ -49,7 +49,11 @@ export class StoreError extends Error {
     reason: StoreFailure,
     outcome: Outcome,
     message: string,
-    details: { readonly cause?: unknown; readonly grpcCode?: number | undefined; readonly compactRevision?: bigint } = {},
+    details: {
+      readonly cause?: unknown;
+      readonly grpcCode?: number | undefined;
+      readonly compactRevision?: bigint;
+    } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.reason = reason;

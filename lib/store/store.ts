@@ -50,11 +50,13 @@ export interface RangeResponse {
  * A condition of a transaction. Over a prefix it must hold for every key in it; `create` = 0 over a prefix therefore means: the
  * prefix is empty.
  */
-export type Compare = Span & {
-  readonly target: 'create' | 'mod' | 'version';
-  readonly is: '=' | '!=' | '<' | '>';
-  readonly than: bigint;
-} | { readonly key: string; readonly target: 'value'; readonly is: '=' | '!='; readonly than: string };
+export type Compare =
+  | (Span & {
+      readonly target: 'create' | 'mod' | 'version';
+      readonly is: '=' | '!=' | '<' | '>';
+      readonly than: bigint;
+    })
+  | { readonly key: string; readonly target: 'value'; readonly is: '=' | '!='; readonly than: string };
 
 export type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: string; readonly lease?: bigint }
