@@ -21,10 +21,10 @@
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
-import { follow, revisionOf } from '../store/follow.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Compare, KeyValue, Operation, OperationResponse, Store, TransactionResponse } from '../store/store.ts';
+import { untilDeleted } from '../store/until-deleted.ts';
 import { packToken } from './token.ts';
 
 /** What a ticket needs of its coordinator. */
@@ -230,14 +230,15 @@ export class Ticket implements KeyOwner {
     else if (own !== undefined) this.#createRevision = own.createRevision;
     this.#epoch = readEpoch(epochKey, entriesOf(epoch)[0]);
     if (!answer.succeeded) {
-      const found = entriesOf(sessionKey)[0]?.modRevision;
-      if (found === undefined) {
-        session.lose(new Error('the session key is not in etcd any more'));
+      const found = entriesOf(sessionKey)[0]?.modRevision ?? 0n;
+      if (found < generation) {
+        session.lose(new Error('the session key is not in etcd any more, or an older one is'));
         this.signal.throwIfAborted();
       }
-      if (own === undefined && found !== undefined && found !== generation) {
+      if (own === undefined && found !== generation) {
+        /* Refused for the generation alone, so not applied: sent again at once with the newer one. */
         session.advance(found);
-        throw new StoreError('internal', 'transient', 'the session has a newer generation');
+        return this.#send(condition, look);
       }
     }
     return answer;
@@ -269,40 +270,26 @@ export class Ticket implements KeyOwner {
     this.#seenAt = range.revision;
   }
 
-  /** 2. A delete counts only above the create revision that is waited for: Go clients use their keys again. */
-  async #untilGone(predecessor: KeyValue, signal: AbortSignal): Promise<void> {
-    const { runtime, store } = this.#context;
-    const request = { span: { key: predecessor.key }, fromRevision: this.#seenAt + 1n };
-    try {
-      for await (const { events } of follow(runtime, store, request, signal)) {
-        if (events.some((event) => event.type === 'delete' && revisionOf(event) > predecessor.createRevision)) return;
-      }
-    } catch (error) {
-      /* What happened between is not to be had: look again. */
-      if (error instanceof StoreError && error.reason === 'compacted') return;
-      throw error;
-    }
+  /** 2 */
+  #untilGone(predecessor: KeyValue, signal: AbortSignal): Promise<void> {
+    const { runtime, store, repetition } = this.#context;
+    const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
+    return untilDeleted(runtime, store, predecessor, this.#seenAt, options);
   }
 
   async #watchOwnKey(): Promise<void> {
-    const { runtime, store } = this.#context;
+    const { runtime, store, repetition } = this.#context;
+    const { key, signal } = this;
+    const createRevision = this.#createRevision;
     try {
-      await sleep(runtime.clock, WATCH_AFTER_MS, this.signal);
-      const request = { span: { key: this.key }, fromRevision: this.#createRevision + 1n };
-      for await (const { events } of follow(runtime, store, request, this.signal)) {
-        if (this.#departure === undefined && events.some((event) => event.type === 'delete')) {
-          this.lost(new Error('its key was deleted by somebody else'));
-        }
-      }
+      await sleep(runtime.clock, WATCH_AFTER_MS, signal);
+      const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
+      await untilDeleted(runtime, store, { key, createRevision }, createRevision, options);
+      if (this.#departure === undefined) this.lost(new Error('its key was deleted by somebody else'));
     } catch (error) {
       /* Without the watch the audit finds a deleted key. */
-      if (!this.signal.aborted) {
-        runtime.logger.warn('A held key cannot be watched', {
-          event: 'queue.unwatched',
-          key: this.key,
-          error: String(error),
-        });
-      }
+      if (signal.aborted) return;
+      runtime.logger.warn('A held key cannot be watched', { event: 'queue.unwatched', key, error: String(error) });
     }
   }
 

@@ -20,9 +20,9 @@
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { follow } from '../store/follow.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
+import { untilDeleted } from '../store/until-deleted.ts';
 
 /** An operation that has a key on the session's lease. */
 export interface KeyOwner {
@@ -166,14 +166,11 @@ export class Session {
 
   /** Watches the session key: somebody who deletes it, or revokes the lease, is noticed within one delivery. */
   async watchOwnKey(): Promise<void> {
-    const { key } = this.identity;
-    const request = { span: { key }, fromRevision: this.#generation + 1n };
+    const life = { key: this.identity.key, createRevision: this.#generation };
+    const options = { timeoutMs: this.#options.attemptTimeoutMs, signal: this.signal };
     try {
-      for await (const { events } of follow(this.#runtime, this.#store, request, this.signal)) {
-        if (events.some((event) => event.type === 'delete')) {
-          this.lose(new Error('the session key was deleted: the lease was revoked, or somebody removed the key'));
-        }
-      }
+      await untilDeleted(this.#runtime, this.#store, life, this.#generation, options);
+      this.lose(new Error('the session key was deleted: the lease was revoked, or somebody removed the key'));
     } catch (error) {
       if (this.signal.aborted) return;
       /* Without this watch a deletion is found by the next renewal or audit instead. */

@@ -16,7 +16,7 @@ export interface Repetition {
 
 /**
  * Does `step` until it succeeds, with full jitter between the attempts, inside the shared budget: a repeat that the budget does not
- * cover waits the longest wait first. Rejects with the error of a permanent failure, or with `signal.reason`.
+ * cover waits for long first. Rejects with the error of a permanent failure, or with `signal.reason`.
  *
  * Only for steps that are idempotent by construction. The attempt that runs when the signal aborts is waited for, since its answer is
  * better than not knowing.
@@ -42,7 +42,7 @@ export async function repeat<T>(
     }
     const waitMs = repetition.budget.withdraw()
       ? fullJitterMs(attempt, repetition, () => runtime.random.uniform())
-      : repetition.capMs;
+      : repetition.capMs * (0.5 + 0.5 * runtime.random.uniform());
     await sleep(runtime.clock, waitMs, options.signal);
   }
 }
