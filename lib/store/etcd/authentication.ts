@@ -1,0 +1,86 @@
+import { Metadata } from '@grpc/grpc-js';
+import type { StoreError } from '../store-error.ts';
+import type { Bounds } from './bounds.ts';
+import type { Connection } from './connection.ts';
+import { classify, type GrpcStatus } from './grpc-errors.ts';
+
+export interface AuthOptions {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** A token, as the metadata that carries it. */
+export interface Credentials {
+  readonly metadata: Metadata;
+}
+
+/**
+ * Who we are to etcd: a token that is got for user and password with the first call, sent with every call and stream, and renewed when
+ * etcd refuses it. Any member's token is good at every member.
+ */
+export class Authentication {
+  readonly #auth: AuthOptions | undefined;
+  #credentials: Credentials | undefined;
+  /** One request at a time at each member: a member that hangs does not keep us from asking another. */
+  readonly #asking = new Map<Connection, Promise<Credentials | StoreError>>();
+
+  constructor(auth: AuthOptions | undefined) {
+    this.#auth = auth;
+    if (auth === undefined) this.#credentials = { metadata: newMetadata() };
+  }
+
+  /** Whether a refused token can be replaced. */
+  get hasUser(): boolean {
+    return this.#auth !== undefined;
+  }
+
+  /** What to send with a call, got at `connection` if need be, which is up. Resolves to the failure if there is one. */
+  credentials(connection: Connection, bounds: Bounds): Credentials | Promise<Credentials | StoreError> {
+    if (this.#credentials !== undefined) return this.#credentials;
+    let asking = this.#asking.get(connection);
+    if (asking === undefined) {
+      asking = this.#ask(connection, bounds).finally(() => this.#asking.delete(connection));
+      this.#asking.set(connection, asking);
+    }
+    return this.#join(asking, bounds);
+  }
+
+  /** These were refused. A newer token, which another call may have got in the meantime, stays. */
+  discard(credentials: Credentials): void {
+    if (this.hasUser && credentials === this.#credentials) this.#credentials = undefined;
+  }
+
+  async #join(asking: Promise<Credentials | StoreError>, bounds: Bounds): Promise<Credentials | StoreError> {
+    return (await bounds.orEnd(asking)) ?? (await asking);
+  }
+
+  /** The deadline is that of the call which asks; others who wait have their own. */
+  async #ask(connection: Connection, bounds: Bounds): Promise<Credentials | StoreError> {
+    const { username = '', password = '' } = this.#auth ?? {};
+    const call = await connection.unary('authenticate', { name: username, password }, newMetadata(), bounds.deadline);
+    const stopListening = bounds.onEnd(() => call.cancel());
+    const answer = await call.answer;
+    stopListening();
+    if ('response' in answer) return this.#keep(answer.response.token);
+    /* A password for a cluster that asks for none. If it begins to, "user name is empty" leads here again. */
+    if (isNotEnabled(answer.status)) return this.#keep(undefined);
+    return classify('read', answer.status, connection.endpoint.url);
+  }
+
+  #keep(token: string | undefined): Credentials {
+    const metadata = newMetadata();
+    if (token !== undefined) metadata.set('token', token);
+    return (this.#credentials = { metadata });
+  }
+}
+
+/** "hasleader": a member that has lost the cluster refuses at once, and ends its streams, instead of being silent. */
+function newMetadata(): Metadata {
+  const metadata = new Metadata();
+  metadata.set('hasleader', 'true');
+  return metadata;
+}
+
+function isNotEnabled(status: GrpcStatus): boolean {
+  return /authentication is not enabled/.test(status.details);
+}

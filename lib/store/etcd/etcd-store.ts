@@ -1,0 +1,135 @@
+import { expectWholeNumber } from '../../arguments.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { StoreError } from '../store-error.ts';
+import type {
+  CallOptions,
+  LeaseKeysResponse,
+  LeaseResponse,
+  RangeRequest,
+  RangeResponse,
+  StatusResponse,
+  Store,
+  Transaction,
+  TransactionResponse,
+  WatchBatch,
+  WatchRequest,
+} from '../store.ts';
+import { Authentication, type AuthOptions } from './authentication.ts';
+import { UnaryCalls } from './calls.ts';
+import { parseEndpoints } from './endpoints.ts';
+import { Members } from './members.ts';
+import { OpenCalls } from './open-calls.ts';
+import { Renewals } from './renewals.ts';
+import { secureContext, type TlsOptions } from './tls.ts';
+import { Watches } from './watches.ts';
+import { fromRange, fromTransaction, isWriting, revisionOf, toRangeRequest, toTransaction } from './wire.ts';
+
+export interface EtcdStoreOptions {
+  /** `http://host:port` or `https://host:port`, all of one scheme. */
+  readonly endpoints: readonly string[];
+  readonly auth?: AuthOptions | undefined;
+  /** Only with https endpoints. */
+  readonly tls?: TlsOptions | undefined;
+  /**
+   * How many calls may be under way at once; further ones wait in order, each within its own timeout. Renewals and watches do not count.
+   * @default 256
+   */
+  readonly maxInFlight?: number | undefined;
+}
+
+/**
+ * The store over a real etcd cluster. Throws a TypeError if an endpoint, a certificate or a user is not usable; does no I/O before the
+ * first call.
+ */
+export function createEtcdStore(runtime: Runtime, options: EtcdStoreOptions): Store {
+  return new EtcdStore(runtime, options);
+}
+
+/**
+ * Three connections to the member in use, made when first needed: for calls, for watches and for renewals. None can delay another.
+ * Each goes on to another member by itself when its own gives reason to.
+ */
+class EtcdStore implements Store {
+  readonly #members: { readonly calls: Members; readonly watches: Members; readonly renewals: Members };
+  readonly #open: OpenCalls;
+  readonly #calls: UnaryCalls;
+  readonly #renewals: Renewals;
+  readonly #watches: Watches;
+
+  constructor(runtime: Runtime, options: EtcdStoreOptions) {
+    const { maxInFlight = 256 } = options;
+    expectWholeNumber('maxInFlight', maxInFlight, 1, 1_000_000);
+    const endpoints = parseEndpoints(options.endpoints);
+    const secure = endpoints.every((endpoint) => endpoint.secure);
+    if (options.tls !== undefined && !secure) {
+      throw new TypeError(`Expected https endpoints with \`tls\`, got ${JSON.stringify(endpoints[0]?.url)}`);
+    }
+    const context = secure ? secureContext(options.tls ?? {}) : undefined;
+    const members = (): Members => new Members(runtime, endpoints, context);
+    this.#members = { calls: members(), watches: members(), renewals: members() };
+    const authentication = new Authentication(options.auth);
+    this.#open = new OpenCalls(runtime.clock);
+    this.#calls = new UnaryCalls(runtime, this.#open, this.#members.calls, authentication, { maxInFlight });
+    this.#renewals = new Renewals(this.#open, this.#members.renewals, authentication);
+    this.#watches = new Watches(this.#open, this.#members.watches, authentication);
+  }
+
+  async range(request: RangeRequest, options: CallOptions): Promise<RangeResponse> {
+    return fromRange(await this.#calls.call('read', 'range', toRangeRequest(request), options));
+  }
+
+  async transact(transaction: Transaction, options: CallOptions): Promise<TransactionResponse> {
+    const kind = isWriting(transaction) ? 'write' : 'read';
+    return fromTransaction(transaction, await this.#calls.call(kind, 'txn', toTransaction(transaction), options));
+  }
+
+  async grant(lease: bigint, ttlMs: number, options: CallOptions): Promise<LeaseResponse> {
+    const request = { ID: String(lease), TTL: Math.ceil(ttlMs / 1_000) };
+    const response = await this.#calls.call('write', 'leaseGrant', request, options);
+    return { revision: revisionOf(response), ttlMs: Number(response.TTL) * 1_000 };
+  }
+
+  async revoke(lease: bigint, options: CallOptions): Promise<void> {
+    try {
+      await this.#calls.call('write', 'leaseRevoke', { ID: String(lease) }, options);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.reason === 'lease-not-found')) throw error;
+    }
+  }
+
+  renew(lease: bigint, options: CallOptions): Promise<LeaseResponse> {
+    return this.#renewals.renew(lease, options);
+  }
+
+  async leaseKeys(lease: bigint, options: CallOptions): Promise<LeaseKeysResponse> {
+    const request = { ID: String(lease), keys: true };
+    const response = await this.#calls.call('read', 'leaseTimeToLive', request, options);
+    return {
+      revision: revisionOf(response),
+      remainingMs: remainingMs(Number(response.TTL)),
+      keys: response.keys.map(String),
+    };
+  }
+
+  async status(options: CallOptions): Promise<StatusResponse> {
+    const response = await this.#calls.call('read', 'status', {}, options);
+    return { revision: revisionOf(response), version: response.version };
+  }
+
+  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    return this.#watches.watch(request, signal);
+  }
+
+  close(): Promise<void> {
+    this.#open.close();
+    this.#watches.close();
+    this.#renewals.close();
+    for (const members of Object.values(this.#members)) members.close();
+    return Promise.resolve();
+  }
+}
+
+/** etcd counts whole seconds, rounded down: 0 is a lease in its last second, and -1 one that is gone. */
+function remainingMs(seconds: number): number {
+  return seconds === 0 ? 1 : Math.max(0, seconds) * 1_000;
+}

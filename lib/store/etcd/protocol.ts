@@ -1,0 +1,94 @@
+import type { Client } from '@grpc/grpc-js';
+import { noop } from 'cockatiel';
+import {
+  Etcd3,
+  type IAuthenticateRequest,
+  type IAuthenticateResponse,
+  type ILeaseGrantRequest,
+  type ILeaseGrantResponse,
+  type ILeaseKeepAliveRequest,
+  type ILeaseKeepAliveResponse,
+  type ILeaseRevokeRequest,
+  type ILeaseRevokeResponse,
+  type ILeaseTimeToLiveRequest,
+  type ILeaseTimeToLiveResponse,
+  type IRangeRequest,
+  type IRangeResponse,
+  type IStatusResponse,
+  type ITxnRequest,
+  type ITxnResponse,
+  type IWatchRequest,
+  type IWatchResponse,
+} from 'etcd3';
+
+/** The unary calls that this adapter makes: where they live, what they take and what they give. */
+export interface UnaryMethods {
+  readonly range: { readonly service: 'KV'; readonly request: IRangeRequest; readonly response: IRangeResponse };
+  readonly txn: { readonly service: 'KV'; readonly request: ITxnRequest; readonly response: ITxnResponse };
+  readonly leaseGrant: {
+    readonly service: 'Lease';
+    readonly request: ILeaseGrantRequest;
+    readonly response: ILeaseGrantResponse;
+  };
+  readonly leaseRevoke: {
+    readonly service: 'Lease';
+    readonly request: ILeaseRevokeRequest;
+    readonly response: ILeaseRevokeResponse;
+  };
+  readonly leaseTimeToLive: {
+    readonly service: 'Lease';
+    readonly request: ILeaseTimeToLiveRequest;
+    readonly response: ILeaseTimeToLiveResponse;
+  };
+  readonly status: { readonly service: 'Maintenance'; readonly request: object; readonly response: IStatusResponse };
+  readonly authenticate: {
+    readonly service: 'Auth';
+    readonly request: IAuthenticateRequest;
+    readonly response: IAuthenticateResponse;
+  };
+}
+
+export interface StreamMethods {
+  readonly watch: { readonly service: 'Watch'; readonly request: IWatchRequest; readonly response: IWatchResponse };
+  readonly leaseKeepAlive: {
+    readonly service: 'Lease';
+    readonly request: ILeaseKeepAliveRequest;
+    readonly response: ILeaseKeepAliveResponse;
+  };
+}
+
+export type UnaryMethod = keyof UnaryMethods;
+export type StreamMethod = keyof StreamMethods;
+export type Service = (UnaryMethods & StreamMethods)[UnaryMethod | StreamMethod]['service'];
+
+export const SERVICE_OF: { readonly [M in UnaryMethod | StreamMethod]: Service } = {
+  range: 'KV',
+  txn: 'KV',
+  leaseGrant: 'Lease',
+  leaseRevoke: 'Lease',
+  leaseTimeToLive: 'Lease',
+  leaseKeepAlive: 'Lease',
+  status: 'Maintenance',
+  authenticate: 'Auth',
+  watch: 'Watch',
+};
+
+/**
+ * What is used of the npm package `etcd3`: the definition of the protocol, as gRPC clients for one channel that we hand in. All of its
+ * own handling of faults is switched off, and none of its calls is used: they retry writes, share one circuit breaker among reads and
+ * writes, drop gRPC's status code and cannot be cancelled.
+ */
+export class Protocol extends Etcd3 {
+  constructor(authority: string, channelOptions: Record<string, unknown>) {
+    super({
+      hosts: `http://${authority}`,
+      grpcOptions: channelOptions,
+      faultHandling: { host: () => noop, global: noop },
+    });
+  }
+
+  /** The client of one service. The function that is handed to etcd3 never fails, since on a failure it would close every channel. */
+  client(service: Service): Promise<Client> {
+    return this.pool.withConnection(service, ({ client }) => client);
+  }
+}

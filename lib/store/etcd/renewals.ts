@@ -1,0 +1,135 @@
+import { status as Status, type ClientDuplexStream, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse } from 'etcd3';
+import { Bulkhead } from '../../resilience/bulkhead.ts';
+import type { CallOptions, LeaseResponse } from '../store.ts';
+import type { Authentication } from './authentication.ts';
+import type { Bounds } from './bounds.ts';
+import type { Connection } from './connection.ts';
+import { classify, isMemberSuspect, isStaleToken, type GrpcStatus } from './grpc-errors.ts';
+import type { Members } from './members.ts';
+import type { OpenCalls } from './open-calls.ts';
+import { reach } from './reach.ts';
+import { revisionOf } from './wire.ts';
+
+type Answer = { readonly response: ILeaseKeepAliveResponse } | { readonly status: GrpcStatus };
+
+/** The stream that renewals go over. */
+interface Line {
+  readonly connection: Connection;
+  readonly stream: ClientDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
+  /** Who waits for the next answer. */
+  receive: ((answer: Answer) => void) | undefined;
+}
+
+/**
+ * Renewals of leases, over connections of their own that nothing else uses, on one stream that stays open.
+ *
+ * Answers carry a lease ID but not *which* request they answer. A late answer that is taken for a later request's would lengthen the
+ * validity of a lease by the time between the two. So there is at most one request on the stream, and a request that ended without an
+ * answer takes the stream down with it.
+ *
+ * A renewal is harmless to repeat, and validity counts from before the first try: it goes on to the other members within its time.
+ */
+export class Renewals {
+  readonly #open: OpenCalls;
+  readonly #members: Members;
+  readonly #authentication: Authentication;
+  /** One at a time, in order. */
+  readonly #turn = new Bulkhead(1);
+  #line: Line | undefined;
+
+  constructor(open: OpenCalls, members: Members, authentication: Authentication) {
+    this.#open = open;
+    this.#members = members;
+    this.#authentication = authentication;
+  }
+
+  renew(lease: bigint, options: CallOptions): Promise<LeaseResponse> {
+    return this.#open.run('read', 'leaseKeepAlive', options, async (bounds) => {
+      await bounds.enter(this.#turn);
+      try {
+        return await this.#renew(lease, bounds);
+      } finally {
+        this.#turn.leave();
+      }
+    });
+  }
+
+  close(): void {
+    this.#drop(this.#line);
+  }
+
+  async #renew(lease: bigint, bounds: Bounds): Promise<LeaseResponse> {
+    let renewedToken = false;
+    for (let untried = this.#members.size; ;) {
+      const { connection, credentials } = await reach(this.#members, this.#authentication, bounds);
+      bounds.waitingFor = connection.answering;
+      const share = bounds.part(untried > 1 ? bounds.remainingMs / 2 : bounds.remainingMs);
+      const answer = await this.#exchange(lease, connection, credentials.metadata, share);
+      share.release();
+      if (bounds.ended !== undefined) throw bounds.ended;
+      if ('response' in answer) {
+        const { response } = answer;
+        return { revision: revisionOf(response), ttlMs: Math.max(0, Number(response.TTL)) * 1_000 };
+      }
+      if (isStaleToken(answer.status) && this.#authentication.hasUser && !renewedToken) {
+        renewedToken = true;
+        this.#authentication.discard(credentials);
+        continue;
+      }
+      const error = classify('read', answer.status, connection.endpoint.url);
+      if (error.reason === 'lease-not-found') return { revision: 0n, ttlMs: 0 };
+      if (isMemberSuspect(error)) this.#members.suspect(connection);
+      untried -= 1;
+      if (untried === 0 || error.outcome === 'permanent') throw error;
+    }
+  }
+
+  async #exchange(lease: bigint, connection: Connection, metadata: Metadata, share: Bounds): Promise<Answer> {
+    const line = this.#line?.connection === connection ? this.#line : await this.#dial(connection, metadata);
+    const answered = new Promise<Answer>((resolve) => {
+      line.receive = resolve;
+    });
+    line.stream.write({ ID: String(lease) });
+    const ended = await share.orEnd(answered);
+    line.receive = undefined;
+    if (ended !== undefined) {
+      this.#drop(line);
+      return { status: { code: Status.DEADLINE_EXCEEDED, details: ended.message } };
+    }
+    const answer = await answered;
+    if ('response' in answer && answer.response.ID !== String(lease)) {
+      this.#drop(line);
+      return {
+        status: { code: Status.INTERNAL, details: `The renewal of another lease was answered: ${answer.response.ID}` },
+      };
+    }
+    return answer;
+  }
+
+  async #dial(connection: Connection, metadata: Metadata): Promise<Line> {
+    this.#drop(this.#line);
+    const stream = await connection.stream('leaseKeepAlive', metadata);
+    const line: Line = { connection, stream, receive: undefined };
+    this.#line = line;
+    const broke = (status: GrpcStatus): void => {
+      this.#drop(line);
+      line.receive?.({ status });
+    };
+    stream.on('data', (response: ILeaseKeepAliveResponse) => {
+      /* Nobody waits: it is the answer to a request that was given up. */
+      if (line.receive === undefined) this.#drop(line);
+      else line.receive({ response });
+    });
+    stream.on('error', (error: ServiceError) => broke({ code: error.code, details: error.details }));
+    stream.on('end', () =>
+      broke({ code: Status.UNAVAILABLE, details: 'The stream of renewals was ended by the server' }),
+    );
+    return line;
+  }
+
+  #drop(line: Line | undefined): void {
+    if (line === this.#line) this.#line = undefined;
+    line?.stream.cancel();
+  }
+}

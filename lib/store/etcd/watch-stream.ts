@@ -1,0 +1,144 @@
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { IWatchRequest, IWatchResponse } from 'etcd3';
+import { StoreError } from '../store-error.ts';
+import type { WatchRequest } from '../store.ts';
+import type { Credentials } from './authentication.ts';
+import type { Connection } from './connection.ts';
+import { classify, type GrpcStatus } from './grpc-errors.ts';
+import { RevisionBatches, type SizedBatch } from './revision-batches.ts';
+import { revisionOf, toRange } from './wire.ts';
+
+/** What becomes of one watch. */
+export interface WatchListener {
+  /** The server has accepted the watch, at this revision. */
+  onCreated(revision: bigint): void;
+  onBatch(batch: SizedBatch): void;
+  /** Nothing has happened up to this revision. */
+  onProgress(revision: bigint): void;
+  /** The watch is over. `refused`: it never began, while the stream and its other watches go on. */
+  onEnd(error: StoreError, refused: boolean): void;
+}
+
+interface Watch {
+  readonly listener: WatchListener;
+  readonly batches: RevisionBatches;
+  created: boolean;
+}
+
+/** gRPC's CANCELLED and UNAVAILABLE: what an end without a status of its own amounts to. */
+const CANCELLED = 1;
+const UNAVAILABLE = 14;
+
+/**
+ * One gRPC stream that carries any number of watches. Each has a number of our own choosing that is never used again, so that what
+ * comes late for a cancelled watch cannot be taken for another's.
+ *
+ * A watch that the server refuses or cancels ends alone. When the stream ends, all of its watches do.
+ */
+export class WatchStream {
+  readonly connection: Connection;
+  readonly credentials: Credentials;
+  readonly #stream: ClientDuplexStream<IWatchRequest, IWatchResponse>;
+  readonly #onOver: (stream: WatchStream, status: GrpcStatus | undefined) => void;
+  readonly #watches = new Map<string, Watch>();
+  #lastId = 0;
+  #over = false;
+
+  /** `onOver` is called once: with a status if the stream broke, without one after its last watch has left. */
+  constructor(
+    connection: Connection,
+    credentials: Credentials,
+    stream: ClientDuplexStream<IWatchRequest, IWatchResponse>,
+    onOver: (stream: WatchStream, status: GrpcStatus | undefined) => void,
+  ) {
+    this.connection = connection;
+    this.credentials = credentials;
+    this.#stream = stream;
+    this.#onOver = onOver;
+    stream.on('data', (response: IWatchResponse) => this.#receive(response));
+    stream.on('error', (error: ServiceError) => this.#break({ code: error.code, details: error.details }));
+    stream.on('end', () => this.#break({ code: UNAVAILABLE, details: 'The watch stream was ended by the server' }));
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Begins a watch. Returns what ends it from our side, without a word to its listener. */
+  watch(request: WatchRequest, listener: WatchListener): () => void {
+    const id = String(++this.#lastId);
+    this.#watches.set(id, { listener, batches: new RevisionBatches(), created: false });
+    this.#stream.write({
+      create_request: {
+        ...toRange(request.span),
+        start_revision: String(request.fromRevision),
+        watch_id: id,
+        progress_notify: true,
+        fragment: true,
+      },
+    });
+    return () => {
+      if (!this.#watches.delete(id) || this.#over) return;
+      if (this.#watches.size === 0) this.#close(undefined);
+      else this.#stream.write({ cancel_request: { watch_id: id } });
+    };
+  }
+
+  /** Ends the stream and all that is on it. */
+  end(error: StoreError): void {
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    this.#close(undefined);
+    for (const { listener } of watches) listener.onEnd(error, false);
+  }
+
+  #receive(response: IWatchResponse): void {
+    const watch = this.#watches.get(response.watch_id);
+    if (watch === undefined) return;
+    if (response.canceled) {
+      this.#forget(response.watch_id);
+      watch.listener.onEnd(whyCancelled(response, this.connection), !watch.created);
+      return;
+    }
+    if (response.created) {
+      watch.created = true;
+      watch.listener.onCreated(revisionOf(response));
+      return;
+    }
+    const batch = watch.batches.add(response);
+    if (batch !== undefined) watch.listener.onBatch(batch);
+    else if (response.events.length === 0) watch.listener.onProgress(revisionOf(response));
+  }
+
+  #forget(id: string): void {
+    this.#watches.delete(id);
+    if (this.#watches.size === 0) this.#close(undefined);
+  }
+
+  #break(status: GrpcStatus): void {
+    if (this.#over) return;
+    const error = classify('read', status, this.connection.endpoint.url);
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    this.#close(status);
+    for (const { listener, created } of watches) listener.onEnd(error, !created);
+  }
+
+  #close(status: GrpcStatus | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.cancel();
+    this.#onOver(this, status);
+  }
+}
+
+function whyCancelled(response: IWatchResponse, connection: Connection): StoreError {
+  const compactRevision = BigInt(response.compact_revision);
+  if (compactRevision > 0n) {
+    return new StoreError('compacted', 'permanent', `The history before revision ${compactRevision} is compacted`, {
+      compactRevision,
+    });
+  }
+  const details = response.cancel_reason === '' ? 'The server cancelled the watch' : response.cancel_reason;
+  return classify('read', { code: CANCELLED, details }, connection.endpoint.url);
+}

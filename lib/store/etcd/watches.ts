@@ -1,0 +1,147 @@
+import { StoreError } from '../store-error.ts';
+import type { WatchBatch, WatchRequest } from '../store.ts';
+import type { Authentication } from './authentication.ts';
+import type { Bounds } from './bounds.ts';
+import { Feed, type FeedLimits } from './feed.ts';
+import { isStaleToken, type GrpcStatus } from './grpc-errors.ts';
+import type { Members } from './members.ts';
+import type { OpenCalls } from './open-calls.ts';
+import { reach } from './reach.ts';
+import { WatchStream } from './watch-stream.ts';
+
+/** For a stream, until it is there; for a watch, until the server has accepted it. */
+const OPEN_TIMEOUT_MS = 5_000;
+
+/** What may wait for a reader. */
+const FEED_LIMITS: FeedLimits = { events: 10_000, bytes: 64 * 1024 * 1024 };
+
+/**
+ * All watches of a store, on one gRPC stream.
+ *
+ * 1. The stream is opened with the first watch and closed with the last. It has a connection of its own, so that a burst of events and
+ *    the calls do not delay each other.
+ * 2. Each watch ends alone if the server refuses or cancels it, if its reader falls behind, or if its reader leaves.
+ * 3. A watch that is refused access may only have met an old token: etcd checks the token of the *stream*, which is as old as the
+ *    stream. It is tried once more on a new stream with a new token; the watches on the old one go on there.
+ * 4. When the stream breaks, all watches on it end with its error. None resumes here.
+ */
+export class Watches {
+  readonly #open: OpenCalls;
+  readonly #members: Members;
+  readonly #authentication: Authentication;
+  readonly #feeds = new Set<Feed>();
+  readonly #streams = new Set<WatchStream>();
+  /** Where new watches go. */
+  #current: WatchStream | undefined;
+  #opening: Promise<WatchStream> | undefined;
+
+  constructor(open: OpenCalls, members: Members, authentication: Authentication) {
+    this.#open = open;
+    this.#members = members;
+    this.#authentication = authentication;
+  }
+
+  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    return { [Symbol.asyncIterator]: () => this.#subscribe(request, signal) };
+  }
+
+  close(): void {
+    const error = new StoreError('closed', 'permanent', 'The store was closed');
+    for (const feed of this.#feeds) feed.fail(error);
+    for (const stream of this.#streams) stream.end(error);
+  }
+
+  #subscribe(request: WatchRequest, signal: AbortSignal): Feed {
+    let leave = (): void => undefined;
+    const left = new AbortController();
+    const feed = new Feed(FEED_LIMITS, () => {
+      signal.removeEventListener('abort', onAbort);
+      this.#feeds.delete(feed);
+      left.abort();
+      leave();
+    });
+    const onAbort = (): void => {
+      feed.fail(
+        new StoreError('cancelled', 'transient', 'The watch was cancelled by its reader', { cause: signal.reason }),
+      );
+    };
+    this.#feeds.add(feed);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+
+    const options = { timeoutMs: OPEN_TIMEOUT_MS, signal: left.signal };
+    const begin = (mayRenew: boolean): void => {
+      const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
+        const stream = await this.#stream(bounds);
+        bounds.onEnd(({ reason }) => {
+          if (reason === 'timeout') this.#avoid(stream);
+        });
+        await new Promise<void>((resolve) => {
+          leave = stream.watch(request, {
+            onCreated: (revision) => {
+              resolve();
+              feed.push({ revision, events: [] }, 0);
+            },
+            onBatch: ({ batch, bytes }) => feed.push(batch, bytes),
+            onProgress: (revision) => feed.push({ revision, events: [] }, 0),
+            onEnd: (error, refused) => {
+              resolve();
+              const isAccess = error.reason === 'denied' || error.reason === 'unauthenticated';
+              if (!(refused && isAccess && mayRenew && this.#authentication.hasUser)) {
+                feed.fail(error);
+                return;
+              }
+              this.#authentication.discard(stream.credentials);
+              if (this.#current === stream) this.#current = undefined;
+              begin(false);
+            },
+          });
+        });
+      });
+      accepted.catch((error: unknown) => feed.fail(error as StoreError));
+    };
+    if (!feed.isDone) begin(true);
+    return feed;
+  }
+
+  /** The stream for new watches, opened if there is none. Whoever waits for it does so within their own bounds. */
+  async #stream(bounds: Bounds): Promise<WatchStream> {
+    if (this.#current !== undefined) return this.#current;
+    this.#opening ??= this.#open
+      .run('read', 'watch', { timeoutMs: OPEN_TIMEOUT_MS }, (own) => this.#dial(own))
+      .finally(() => {
+        this.#opening = undefined;
+      });
+    const opening = this.#opening;
+    const ended = await bounds.orEnd(opening);
+    if (ended !== undefined) throw ended;
+    return await opening;
+  }
+
+  async #dial(bounds: Bounds): Promise<WatchStream> {
+    const { connection, credentials } = await reach(this.#members, this.#authentication, bounds);
+    const stream = new WatchStream(
+      connection,
+      credentials,
+      await connection.stream('watch', credentials.metadata),
+      this.#onOver,
+    );
+    this.#streams.add(stream);
+    this.#current = stream;
+    return stream;
+  }
+
+  /** The server is silent on this stream: new watches go to another member. Those that are on it may stay. */
+  #avoid(stream: WatchStream): void {
+    if (this.#current === stream) this.#current = undefined;
+    this.#members.suspect(stream.connection);
+  }
+
+  readonly #onOver = (stream: WatchStream, status: GrpcStatus | undefined): void => {
+    this.#streams.delete(stream);
+    if (this.#current === stream) this.#current = undefined;
+    if (status === undefined) return;
+    if (isStaleToken(status)) this.#authentication.discard(stream.credentials);
+    else this.#members.suspect(stream.connection);
+  };
+}
