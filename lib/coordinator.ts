@@ -164,6 +164,6 @@ export class Coordinator implements AsyncDisposable {
 export function createCoordinator(options: CoordinatorOptions = {}): Coordinator {
   const complete = completeOptions(options);
   const runtime = systemRuntime(complete.logger);
-  const { endpoints, auth, tls, deadlineMs } = complete;
-  return new Coordinator(runtime, createEtcdStore(runtime, { endpoints, auth, tls, deadlineMs }), complete);
+  const { endpoints, auth, tls } = complete;
+  return new Coordinator(runtime, createEtcdStore(runtime, { endpoints, auth, tls }), complete);
 }

@@ -20,6 +20,7 @@ import type { JoinOptions, LineIdentity } from '../queue/line.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import type { Departure } from '../queue/ticket.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
+import { onAbort } from '../runtime/abort.ts';
 import { DeadlineReached, withinDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Keyspace } from '../session/keyspace.ts';
@@ -119,14 +120,11 @@ export class FencedLock {
   async with<T>(work: (held: HeldLock) => Promise<T> | T, options: AcquireOptions = {}): Promise<T> {
     expectFunction('the work of with', work);
     const tenure = await this.#acquire(options);
-    const { signal } = options;
-    const forward = (): void => tenure.interrupt(signal?.reason);
-    if (signal?.aborted === true) forward();
-    else signal?.addEventListener('abort', forward, { once: true });
+    const stop = onAbort(options.signal, (reason) => tenure.interrupt(reason));
     try {
       return await this.#run(tenure, work);
     } finally {
-      signal?.removeEventListener('abort', forward);
+      stop();
     }
   }
 

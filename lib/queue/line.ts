@@ -7,7 +7,7 @@
  */
 import { CoordinationUnavailableError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
-import { abortable, linkSignals } from '../runtime/abort.ts';
+import { abortable, linkSignals, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
@@ -74,15 +74,15 @@ export class Line {
     return new Promise<Tenure>((resolve, reject) => {
       const { clock } = this.#context.runtime;
       const { timeoutMs, signal, waitForRecovery = false } = options;
+      let stopListening = (): void => {};
       const settle = (act: () => void): void => {
         if (!this.#waiters.delete(waiter)) return;
         cancelTimeout();
-        signal?.removeEventListener('abort', onAbort);
+        stopListening();
         act();
         if (this.#waiters.size === 0 && this.#tenure === undefined)
           this.#round?.abort(new Error('nobody waits any more'));
       };
-      const onAbort = (): void => settle(() => reject(signal?.reason));
       const cancelTimeout =
         timeoutMs === undefined
           ? () => {}
@@ -93,9 +93,8 @@ export class Line {
         refuse: (error) => settle(() => reject(error)),
       };
       this.#waiters.add(waiter);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (signal?.aborted === true) onAbort();
-      else if (this.#context.health.state === 'degraded') this.refuseWhileDegraded();
+      stopListening = onAbort(signal, (reason) => settle(() => reject(reason)));
+      if (this.#context.health.state === 'degraded') this.refuseWhileDegraded();
       if (this.#waiters.size === 0) this.#rest();
       else this.#serve();
     });

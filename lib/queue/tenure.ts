@@ -1,4 +1,5 @@
 import { ClosedError } from '../errors.ts';
+import { onAbort } from '../runtime/abort.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Departure, Ticket } from './ticket.ts';
 
@@ -31,9 +32,7 @@ export class Tenure {
     this.#ticket = ticket;
     this.#lossOf = lossOf;
     this.token = ticket.token();
-    const onGone = (): void => this.#lose(ticket.signal.reason as Error);
-    if (ticket.signal.aborted) onGone();
-    else ticket.signal.addEventListener('abort', onGone, { once: true });
+    onAbort(ticket.signal, (reason) => this.#lose(reason as Error));
   }
 
   /** Made when first asked for: most tenures are over before anybody looks. */

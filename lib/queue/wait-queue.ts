@@ -1,5 +1,6 @@
 import type { ClosedError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
+import { onAbort } from '../runtime/abort.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SessionKeeper } from '../session/keeper.ts';
 import type { Keyspace } from '../session/keyspace.ts';
@@ -122,11 +123,12 @@ function untilConnected(health: Health, ended: AbortSignal): Promise<void> {
     const check = (): void => {
       if (health.state !== 'connected' && !ended.aborted) return;
       unsubscribe();
-      ended.removeEventListener('abort', check);
+      stop();
       resolve();
     };
+    let stop = (): void => {};
     const unsubscribe = health.subscribe(check);
-    ended.addEventListener('abort', check, { once: true });
+    stop = onAbort(ended, check);
     check();
   });
 }

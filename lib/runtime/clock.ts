@@ -6,6 +6,8 @@
  * still while a virtual machine is suspended, and a lease does not.
  */
 
+import { onAbort } from './abort.ts';
+
 /** A point in time, kept on both clocks. Only the difference of two means anything: see {@link elapsedMs}. */
 export interface Instant {
   readonly monotonicMs: number;
@@ -30,15 +32,14 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       reject(signal.reason);
       return;
     }
-    const onAbort = (): void => {
-      cancel();
-      reject(signal?.reason);
-    };
     const cancel = clock.schedule(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort);
+      stop();
       resolve();
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stop = onAbort(signal, (reason) => {
+      cancel();
+      reject(reason);
+    });
   });
 }
 

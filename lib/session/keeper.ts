@@ -1,7 +1,7 @@
 import { expectWholeNumber } from '../arguments.ts';
 import { ClosedError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
-import { abortable } from '../runtime/abort.ts';
+import { abortable, onAbort } from '../runtime/abort.ts';
 import { elapsedMs, sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
@@ -88,10 +88,10 @@ export class SessionKeeper {
     if (this.#closed.signal.aborted) return Promise.reject(this.#closed.signal.reason as Error);
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => settle(() => reject(signal?.reason));
+      let stop = (): void => {};
       const settle = (act: () => void): void => {
         this.#waiters.delete(waiter);
-        signal?.removeEventListener('abort', onAbort);
+        stop();
         act();
       };
       const waiter = {
@@ -99,8 +99,7 @@ export class SessionKeeper {
         reject: (error: unknown) => settle(() => reject(error)),
       };
       this.#waiters.add(waiter);
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
+      stop = onAbort(signal, (reason) => settle(() => reject(reason)));
     });
   }
 

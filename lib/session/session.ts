@@ -18,6 +18,7 @@
  * 5. lose: once, for one reason; owners are told synchronously.
  */
 import { fullJitterMs } from '../resilience/backoff.ts';
+import { onAbort } from '../runtime/abort.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { StoreError } from '../store/store-error.ts';
@@ -227,10 +228,9 @@ export class Session {
     const woken = new AbortController();
     /* A probe cuts the regular wait short, never the backoff after a failure. */
     this.#wakeRenewal = failures === 0 ? () => woken.abort() : () => {};
-    const onLost = (): void => woken.abort();
-    this.signal.addEventListener('abort', onLost, { once: true });
+    const stop = onAbort(this.signal, () => woken.abort());
     await sleep(this.#runtime.clock, waitMs, woken.signal).catch(() => {});
-    this.signal.removeEventListener('abort', onLost);
+    stop();
     this.#wakeRenewal = () => {};
   }
 
