@@ -11,6 +11,7 @@ import { RetryBudget } from './resilience/retry-budget.ts';
 import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
 import { marginMs, SessionKeeper } from './session/keeper.ts';
+import { leaseHex } from './session/keyspace.ts';
 import { createEtcdStore } from './store/etcd/etcd-store.ts';
 import type { Repetition } from './store/repeat.ts';
 import { RevisionFloor } from './store/revision-floor.ts';
@@ -22,6 +23,16 @@ const BACKOFF = { baseMs: 50, capMs: 2_000 };
 
 /** How long closing waits for what runs, unless told. */
 const DEFAULT_DRAIN_MS = 10_000;
+
+/** A session as its user may see it. */
+export interface SessionStatus {
+  /** The lease ID in hexadecimal: `etcdctl lease timetolive <lease> --keys`. */
+  readonly lease: string;
+  /** What the server granted, in milliseconds; it may be more than what was asked for. */
+  readonly ttlMs: number;
+  /** Milliseconds for which it can be trusted if no further renewal is answered. */
+  readonly remainingMs: number;
+}
 
 /** Everything that one process coordinates over one namespace of one etcd. It has one lease, whatever number of locks it holds. */
 export class Coordinator implements AsyncDisposable {
@@ -75,6 +86,16 @@ export class Coordinator implements AsyncDisposable {
   /** The state of the contact with etcd, now. No I/O. See docs/degraded-mode.md for what each state means. */
   get health(): HealthStatus {
     return this.#health.status;
+  }
+
+  /**
+   * The lease that everything held rests on, as etcd's tools print it, and the TTL that the server *granted*; `undefined` while there is
+   * none that can be trusted. No I/O.
+   */
+  get session(): SessionStatus | undefined {
+    const session = this.#keeper.current;
+    if (session === undefined) return undefined;
+    return { lease: leaseHex(session.lease), ttlMs: session.ttlMs, remainingMs: session.remainingMs() };
   }
 
   /** The current status first, then each change of state, conflated to the newest for a slow reader. Ends when the coordinator closes. */

@@ -1,4 +1,4 @@
-export { Coordinator, createCoordinator } from './coordinator.ts';
+export { Coordinator, createCoordinator, type SessionStatus } from './coordinator.ts';
 export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
 export {
   AccessDeniedError,
