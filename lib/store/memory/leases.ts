@@ -90,10 +90,10 @@ export class Leases implements LeaseView {
     return [...lease.keys].toSorted(compareKeys);
   }
 
-  /** Whole seconds, as etcd tells it: 0 in the last second of a life. */
-  remainingMs(id: bigint): number | undefined {
+  /** Whole seconds, rounded down, as etcd tells it; 1 in the last second of a life, 0 afterwards. */
+  remainingMs(id: bigint): number {
     const lease = this.#leases.get(id);
-    return lease === undefined ? undefined : Math.trunc(this.#remainingMs(lease) / 1_000) * 1_000;
+    return lease === undefined ? 0 : Math.max(1, Math.floor(this.#remainingMs(lease) / 1_000) * 1_000);
   }
 
   keysOf(id: bigint): readonly string[] {

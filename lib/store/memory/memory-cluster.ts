@@ -269,8 +269,8 @@ export class MemoryCluster {
   }
 
   #leaseKeys(lease: bigint): LeaseKeysResponse {
-    const remainingMs = this.#leases.remainingMs(lease);
-    return { revision: this.#mvcc.revision, remainingMs: remainingMs ?? -1_000, keys: this.#leases.keysOf(lease) };
+    const { revision } = this.#mvcc;
+    return { revision, remainingMs: this.#leases.remainingMs(lease), keys: this.#leases.keysOf(lease) };
   }
 
   #revoke(lease: bigint, by: LogEntry['by']): void {

@@ -47,14 +47,15 @@ interface Writes {
 
 /**
  * A key may not be put twice in a transaction, nor be put and deleted at one level or in a level below a delete. Deletes may
- * overlap. Of two nested transactions the later one may delete what the earlier one put, as in etcd.
+ * overlap. Two quirks are etcd's own: of two nested transactions the later one may delete what the earlier one put, and a delete of
+ * everything overlaps with nothing.
  */
 function checkOverlaps(operations: readonly Operation[]): Writes {
   const deletes: Span[] = operations.filter((operation) => operation.type === 'delete');
   const puts = new Set<string>();
   const add = (key: string, allowed?: ReadonlySet<string>): void => {
     const isTwice = puts.has(key) && allowed?.has(key) !== true;
-    if (isTwice || deletes.some((span) => covers(span, key))) {
+    if (isTwice || deletes.some((span) => !isEverything(span) && covers(span, key))) {
       throw new StoreError(
         'invalid',
         'permanent',
@@ -75,6 +76,10 @@ function checkOverlaps(operations: readonly Operation[]): Writes {
   }
   for (const operation of operations) if (operation.type === 'put') add(operation.key);
   return { puts, deletes };
+}
+
+function isEverything(span: Span): boolean {
+  return 'prefix' in span && span.prefix === '';
 }
 
 /** About what the request takes on the wire. */

@@ -34,8 +34,8 @@ export function applyTransaction(
   checkPath(mvcc, leases, path);
   const batch = mvcc.begin();
   const response = applyPath(batch, leases, path);
-  const revision = batch.revision;
-  return { response: { ...response, revision }, applied: batch.end() };
+  const { revision } = batch;
+  return { response: stamp(response, revision), applied: batch.end() };
 }
 
 /** Whether a transaction can write, whichever branch it takes: then it goes through raft. */
@@ -74,13 +74,20 @@ function compareEntry(compare: Compare, entry: KeyValue): boolean {
   return (actual === compare.than) === (compare.is === '=');
 }
 
+/** All leases first, then all revisions: with both wrong, etcd complains about the lease. */
 function checkPath(mvcc: Mvcc, leases: LeaseView, path: Path): void {
-  for (const operation of path.operations) {
-    if (operation.type === 'range') mvcc.expectReadable(operation.revision ?? 0n);
+  const operations = operationsOf(path);
+  for (const operation of operations) {
     if (operation.type !== 'put' || operation.lease === undefined || operation.lease === 0n) continue;
     if (!leases.has(operation.lease)) throw leaseNotFound(operation.lease);
   }
-  for (const nested of path.nested) checkPath(mvcc, leases, nested);
+  for (const operation of operations) {
+    if (operation.type === 'range') mvcc.expectReadable(operation.revision ?? 0n);
+  }
+}
+
+function operationsOf({ operations, nested }: Path): readonly Operation[] {
+  return [...operations, ...nested.flatMap(operationsOf)];
 }
 
 function applyPath(batch: Batch, leases: LeaseView, path: Path): TransactionResponse {
@@ -97,8 +104,15 @@ function applyPath(batch: Batch, leases: LeaseView, path: Path): TransactionResp
     for (const key of keys) leases.detach(key);
     return { type: 'delete', deleted: keys.length };
   });
-  // etcd leaves the header of a nested answer empty.
   return { succeeded: path.succeeded, revision: 0n, responses };
+}
+
+/** The whole transaction has one revision, which is known when its last operation is done. */
+function stamp(response: TransactionResponse, revision: bigint): TransactionResponse {
+  const responses = response.responses.map((each) =>
+    each.type === 'txn' ? { ...each, ...stamp(each, revision) } : each,
+  );
+  return { ...response, revision, responses };
 }
 
 export function leaseNotFound(lease: bigint): StoreError {
