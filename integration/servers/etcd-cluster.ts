@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EtcdServer, type EtcdMembership, type EtcdServerOptions } from './etcd-server.ts';
 import { freePorts } from './free-ports.ts';
-import { retryOnAddressInUse } from './server-process.ts';
+import { retryWhileOccupied } from './server-process.ts';
 
 export interface EtcdClusterOptions extends Pick<EtcdServerOptions, 'version' | 'extraArgs'> {
   /** @default 3 */
@@ -29,7 +29,7 @@ export class EtcdCluster implements AsyncDisposable {
     version,
   }: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     const speed = fastElections ? ['--heartbeat-interval', '20', '--election-timeout', '200'] : [];
-    return await retryOnAddressInUse(async () => {
+    return await retryWhileOccupied(async () => {
       const memberships = await plan(size);
       const launches = memberships.map((membership) =>
         EtcdServer.launch(membership, { version, extraArgs: [...speed, ...extraArgs] }),

@@ -6,7 +6,7 @@ import { type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { provideEtcd, type EtcdVersion, type ProvidedEtcd } from '../provision/etcd.ts';
 import { freePorts } from './free-ports.ts';
-import { killAtExit, removeAtExit, retryOnAddressInUse, ServerProcess, type StopOptions } from './server-process.ts';
+import { killAtExit, removeAtExit, retryWhileOccupied, ServerProcess, type StopOptions } from './server-process.ts';
 
 const run = promisify(execFile);
 
@@ -97,7 +97,7 @@ export class EtcdServer implements AsyncDisposable {
 
   /** Starts a cluster of one and resolves when it is healthy. */
   static async start(options: EtcdServerOptions = {}): Promise<EtcdServer> {
-    return await retryOnAddressInUse(async () => {
+    return await retryWhileOccupied(async () => {
       const [clientPort, peerPort, metricsPort] = (await freePorts(3)) as [number, number, number];
       const initialCluster = `default=http://127.0.0.1:${peerPort}`;
       const membership = { name: 'default', clientPort, peerPort, metricsPort, initialCluster };
@@ -158,7 +158,7 @@ export class EtcdServer implements AsyncDisposable {
   /** Stops it if it runs, and starts it again with the same data and ports. Resolves when it is healthy. */
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
-    await retryOnAddressInUse(async () => {
+    await retryWhileOccupied(async () => {
       this.#process = this.#spawn();
       await this.untilHealthy();
     });

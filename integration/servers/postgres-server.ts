@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { providePostgres, type ProvidedPostgres } from '../provision/postgres.ts';
 import { freePorts } from './free-ports.ts';
-import { removeAtExit, retryOnAddressInUse, ServerProcess, type StopOptions } from './server-process.ts';
+import { removeAtExit, retryWhileOccupied, ServerProcess, type StopOptions } from './server-process.ts';
 
 const run = promisify(execFile);
 const readyWithinMs = 20_000;
@@ -41,7 +41,7 @@ export class PostgresServer implements AsyncDisposable {
   static async start({ extraArgs = [] }: { extraArgs?: readonly string[] | undefined } = {}): Promise<PostgresServer> {
     const provided = await providePostgres();
     const dataDir = await initialise(provided);
-    return await retryOnAddressInUse(async () => {
+    return await retryWhileOccupied(async () => {
       const [port] = (await freePorts(1)) as [number];
       const server = new PostgresServer(provided, dataDir, port, extraArgs);
       try {
@@ -65,7 +65,7 @@ export class PostgresServer implements AsyncDisposable {
 
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
-    await retryOnAddressInUse(async () => {
+    await retryWhileOccupied(async () => {
       this.#process = this.#spawn();
       await this.#untilReady();
     });

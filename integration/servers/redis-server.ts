@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { provideRedis, type ProvidedRedis } from '../provision/redis.ts';
 import { freePorts } from './free-ports.ts';
-import { removeAtExit, retryOnAddressInUse, ServerProcess, type StopOptions } from './server-process.ts';
+import { removeAtExit, retryWhileOccupied, ServerProcess, type StopOptions } from './server-process.ts';
 
 const readyWithinMs = 10_000;
 
@@ -35,7 +35,7 @@ export class RedisServer implements AsyncDisposable {
 
   static async start({ extraArgs = [] }: { extraArgs?: readonly string[] | undefined } = {}): Promise<RedisServer> {
     const provided = await provideRedis();
-    return await retryOnAddressInUse(async () => {
+    return await retryWhileOccupied(async () => {
       const [port] = (await freePorts(1)) as [number];
       const dataDir = await mkdtemp(path.join(os.tmpdir(), 'holdfast-redis-'));
       removeAtExit(dataDir);
@@ -69,7 +69,7 @@ export class RedisServer implements AsyncDisposable {
 
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
-    await retryOnAddressInUse(async () => {
+    await retryWhileOccupied(async () => {
       this.#process = this.#spawn();
       await this.#untilReady();
     });

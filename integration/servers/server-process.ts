@@ -24,27 +24,33 @@ export interface StopOptions {
   readonly killAfterMs?: number | undefined;
 }
 
-/** A server did not come up. `addressInUse` says that another process was faster with a port. */
+/**
+ * A server did not come up. `occupied` says that another process holds what it needs: one that was faster with a port, or
+ * one that a killed PostgreSQL left behind for a moment.
+ */
 class ServerStartError extends Error {
   override readonly name = 'ServerStartError';
-  readonly addressInUse: boolean;
+  readonly occupied: boolean;
 
   constructor(message: string, output: string) {
     super(`${message}\n${output}`);
-    this.addressInUse = /address already in use|could not bind|bind:/i.test(output);
+    this.occupied = /address already in use|could not bind|bind:|pre-existing shared memory|lock file/i.test(output);
   }
 }
 
 const keptLines = 200;
 const pollMs = 20;
+const pauseMs = 100;
 
 export class ServerProcess {
   readonly pid: number;
+  readonly #command: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   #lines: string[] = [];
 
   constructor(command: string, args: readonly string[], options: ServerProcessOptions = {}) {
+    this.#command = command;
     const [file, ...rest] = [...withParentDeathSignal(), command, ...args] as [string, ...string[]];
     this.#child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,10 +95,9 @@ export class ServerProcess {
   async untilReady(probe: () => Promise<boolean>, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
     while (!(await probe().catch(() => false))) {
-      const what = this.#child.spawnfile;
-      if (!this.isRunning) throw new ServerStartError(`${what} exited instead of starting.`, this.output);
+      if (!this.isRunning) throw new ServerStartError(`${this.#command} exited instead of starting.`, this.output);
       if (performance.now() > deadline) {
-        throw new ServerStartError(`${what} did not become ready within ${withinMs} ms.`, this.output);
+        throw new ServerStartError(`${this.#command} did not become ready within ${withinMs} ms.`, this.output);
       }
       await sleep(pollMs);
     }
@@ -103,13 +108,17 @@ export class ServerProcess {
   }
 }
 
-/** Runs `start`, which picks ports of its own, again as long as another process was faster with one of them. */
-export async function retryOnAddressInUse<T>(start: () => Promise<T>, attempts = 5): Promise<T> {
+/**
+ * Runs `start` again as long as another process holds what it needs. A first start picks new ports every time; a restart
+ * needs its own ones, and waits for them.
+ */
+export async function retryWhileOccupied<T>(start: () => Promise<T>, attempts = 20): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await start();
     } catch (error) {
-      if (!(error instanceof ServerStartError && error.addressInUse) || attempt === attempts) throw error;
+      if (!(error instanceof ServerStartError && error.occupied) || attempt === attempts) throw error;
+      await sleep(pauseMs);
     }
   }
 }
