@@ -118,8 +118,8 @@ function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly strin
       ? [DEFAULT_ENDPOINT]
       : fromEnvironment.split(',').map((endpoint) => endpoint.trim());
   }
-  const list = typeof endpoints === 'string' ? [endpoints] : endpoints;
-  if (!Array.isArray(list) || list.length === 0) {
+  const list: readonly string[] = typeof endpoints === 'string' ? [endpoints] : endpoints;
+  if (!(list instanceof Array) || list.length === 0) {
     throw new TypeError(`Expected endpoints to be a URL or a list of at least one, got ${show(endpoints)}`);
   }
   return list;

@@ -139,7 +139,9 @@ export class Coordinator implements AsyncDisposable {
     if (!Array.isArray(names) || names.length === 0) {
       throw new TypeError(`Expected the names of lockAll to be a list of at least one, got ${show(names)}`);
     }
-    const locks = [...new Set(names)].sort().map((name) => this.lock(name));
+    /* By code units: every process has to come to the same order, whatever its locale. */
+    const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
+    const locks = ordered.map((name) => this.lock(name));
     return new LockSet(this.#runtime, locks);
   }
 

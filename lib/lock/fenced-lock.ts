@@ -5,7 +5,7 @@
  * session.ts states. What is not guaranteed by a lock at all: that a write sent while it was held arrives while it is held. Give the
  * token to a guard at the resource.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
 import {
   CoordinationUnavailableError,

@@ -48,7 +48,10 @@ export class SessionKeeper {
   readonly #closed = new AbortController();
   readonly #farewells = new Set<Promise<void>>();
   #session: Session | undefined;
-  #waiters = new Set<{ readonly resolve: (session: Session) => void; readonly reject: (error: unknown) => void }>();
+  readonly #waiters = new Set<{
+    readonly resolve: (session: Session) => void;
+    readonly reject: (error: unknown) => void;
+  }>();
   #refusal: StoreError | undefined;
   #run: Promise<void> | undefined;
 

@@ -30,7 +30,8 @@ export async function* follow(
       for await (const batch of store.watch({ span: request.span, fromRevision: next }, signal)) {
         failures = 0;
         const events = batch.events.filter((event) => revisionOf(event) >= next);
-        if (events.length > 0) next = revisionOf(events.at(-1)!) + 1n;
+        const last = events.at(-1);
+        if (last !== undefined) next = revisionOf(last) + 1n;
         yield { revision: batch.revision, events };
       }
     } catch (error) {
