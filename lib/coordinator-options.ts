@@ -118,11 +118,11 @@ function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly strin
       ? [DEFAULT_ENDPOINT]
       : fromEnvironment.split(',').map((endpoint) => endpoint.trim());
   }
-  const list: readonly string[] = typeof endpoints === 'string' ? [endpoints] : endpoints;
-  if (!(list instanceof Array) || list.length === 0) {
+  if (typeof endpoints === 'string') return [endpoints];
+  if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw new TypeError(`Expected endpoints to be a URL or a list of at least one, got ${show(endpoints)}`);
   }
-  return list;
+  return [...(endpoints as readonly string[])];
 }
 
 function authOf(auth: CoordinatorOptions['auth']): CompleteOptions['auth'] {
