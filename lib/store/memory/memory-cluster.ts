@@ -29,6 +29,11 @@ export interface MemoryClusterOptions {
   readonly expiryLagMs?: Delay;
   /** How long a watch that begins in the past waits for its history; etcd takes up to 100 ms. @default 0 */
   readonly catchUpMs?: Delay;
+  /**
+   * Whether a watch from the very revision of a compaction misses the deletes of that revision, as in etcd 3.4.23.
+   * @default false, as in etcd 3.5.16
+   */
+  readonly losesDeletesAtCompaction?: boolean;
 }
 
 export interface ClientOptions {
@@ -66,6 +71,7 @@ export class MemoryCluster {
   readonly log: LogEntry[] = [];
   readonly #runtime: Runtime;
   readonly #version: string;
+  readonly #losesDeletesAtCompaction: boolean;
   readonly #leases: Leases;
   readonly #watchers: Watchers;
   readonly #endpoint: Endpoint;
@@ -80,6 +86,7 @@ export class MemoryCluster {
     const { version = '3.5.16', minTtlMs = 2_000, expiryLagMs = 0, catchUpMs = 0 } = options;
     this.#runtime = runtime;
     this.#version = version;
+    this.#losesDeletesAtCompaction = options.losesDeletesAtCompaction ?? false;
     this.#leases = new Leases(
       runtime.clock,
       { minTtlSeconds: Math.ceil(minTtlMs / 1_000), expiryLagMs: this.#draw(expiryLagMs) },
@@ -149,7 +156,7 @@ export class MemoryCluster {
 
   /** Throws a StoreError if the revision is compacted already or does not exist yet. */
   compact(revision: bigint = this.revision): void {
-    this.#mvcc.compact(revision);
+    this.#mvcc.compact(revision, { keepDeletes: !this.#losesDeletesAtCompaction });
   }
 
   /** The space quota is exceeded: what needs space is refused from now on. */

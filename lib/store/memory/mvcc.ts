@@ -93,7 +93,11 @@ export class Mvcc implements ReadView {
     });
   }
 
-  compact(revision: bigint): void {
+  /**
+   * Forgets everything before `revision`. What happened at it can still be watched, but for what was undone in the same transaction;
+   * without `keepDeletes`, also but for its deletes, as before etcd 3.5.16 (measured on 3.4.23).
+   */
+  compact(revision: bigint, { keepDeletes }: { readonly keepDeletes: boolean }): void {
     if (revision <= this.#compactRevision) throw compactedError(revision, this.#compactRevision);
     this.expectReadable(revision);
     this.#compactRevision = revision;
@@ -102,7 +106,12 @@ export class Mvcc implements ReadView {
       if (kept.length === 0) this.#versions.delete(key);
       else this.#versions.set(key, kept);
     }
-    this.#history = this.#history.filter((applied) => applied.revision >= revision);
+    this.#history = this.#history.flatMap((applied) => {
+      if (applied.revision < revision) return [];
+      if (applied.revision > revision) return [applied];
+      const events = lastOfEachKey(applied.events).filter((event) => keepDeletes || event.type === 'put');
+      return [{ revision, events }];
+    });
   }
 
   /** As `etcdutl snapshot restore --bump-revision --mark-compacted` does it, so that a restore cannot take the revision back. */
@@ -250,6 +259,11 @@ function entryOrder({ by, order }: NonNullable<RangeRequest['sort']>): (a: KeyVa
   if (by === 'key') return (a, b) => sign * compareKeys(a.key, b.key);
   const field = by === 'create' ? 'createRevision' : 'modRevision';
   return (a, b) => sign * Number(a[field] - b[field]);
+}
+
+function lastOfEachKey(events: readonly WatchEvent[]): readonly WatchEvent[] {
+  const last = new Map(events.map((event) => [keyOf(event), event]));
+  return events.filter((event) => last.get(keyOf(event)) === event);
 }
 
 /** What a compaction at `revision` leaves of a key: what it was then, unless it was deleted, and what came later. */
