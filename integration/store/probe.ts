@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { StoreError } from '../../lib/store/store-error.ts';
+import type { Store, Transaction, WatchBatch, WatchRequest } from '../../lib/store/store.ts';
+
+/** How a call ended, and after how long. */
+export interface Verdict {
+  /** `ok`, or the reason and the outcome of the StoreError. */
+  readonly result: string;
+  readonly tookMs: number;
+  readonly error: StoreError | undefined;
+}
+
+/** Waits for a call to settle. What is not a StoreError is thrown on: the port promises that there is none. */
+export async function verdictOf(call: Promise<unknown>): Promise<Verdict> {
+  const startedAt = performance.now();
+  try {
+    await call;
+    return { result: 'ok', tookMs: performance.now() - startedAt, error: undefined };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return { result: `${error.reason} ${error.outcome}`, tookMs: performance.now() - startedAt, error };
+  }
+}
+
+export const putting = (key: string, value = 'value'): Transaction => ({
+  compare: [],
+  then: [{ type: 'put', key, value }],
+});
+
+export const newLease = (): bigint => randomBytes(8).readBigUInt64BE() >> 1n;
+
+/** One call of each kind, by name. */
+export function everyCall(store: Store, timeoutMs: number): Record<string, Promise<Verdict>> {
+  const options = { timeoutMs };
+  return {
+    range: verdictOf(store.range({ prefix: 'a' }, options)),
+    transact: verdictOf(store.transact(putting('every-call'), options)),
+    'transact (only reading)': verdictOf(store.transact({ compare: [], then: [{ type: 'range', key: 'a' }] }, options)),
+    grant: verdictOf(store.grant(newLease(), 60_000, options)),
+    revoke: verdictOf(store.revoke(newLease(), options)),
+    renew: verdictOf(store.renew(newLease(), options)),
+    leaseKeys: verdictOf(store.leaseKeys(newLease(), options)),
+    status: verdictOf(store.status(options)),
+  };
+}
+
+/** Resolves to all verdicts, by name. */
+export async function settled(calls: Record<string, Promise<Verdict>>): Promise<Record<string, Verdict>> {
+  const entries = Object.entries(calls).map(async ([name, verdict]) => [name, await verdict] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** Only the results of {@link settled}. */
+export function results(verdicts: Record<string, Verdict>): Record<string, string> {
+  return Object.fromEntries(Object.entries(verdicts).map(([name, { result }]) => [name, result]));
+}
+
+/** Reads a watch, and keeps what it delivered and how it ended. */
+export class Watching {
+  readonly batches: WatchBatch[] = [];
+  /** Resolves with how it ended. */
+  readonly ended: Promise<Verdict>;
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(store: Store, request: WatchRequest) {
+    this.ended = verdictOf(this.#read(store, request)).then((verdict) => {
+      this.#notify();
+      return verdict;
+    });
+  }
+
+  get keys(): string[] {
+    return this.batches.flatMap((batch) =>
+      batch.events.map((event) => (event.type === 'put' ? event.entry.key : event.key)),
+    );
+  }
+
+  /** Resolves once `condition` holds, which is looked at after each batch. */
+  async until(condition: (watching: this) => boolean): Promise<void> {
+    while (!condition(this)) {
+      await new Promise<void>((resolve) => {
+        this.#listeners.add(resolve);
+      });
+    }
+  }
+
+  stop(): Promise<Verdict> {
+    this.#stop.abort(new Error('The test is over'));
+    return this.ended;
+  }
+
+  async #read(store: Store, request: WatchRequest): Promise<void> {
+    for await (const batch of store.watch(request, this.#stop.signal)) {
+      this.batches.push(batch);
+      this.#notify();
+    }
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,246 @@
+import test, { type ExecutionContext } from 'ava';
+import { systemRuntime } from '../../lib/runtime/runtime.ts';
+import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+import { everyCall, newLease, putting, results, settled, verdictOf, Watching, type Verdict } from './probe.ts';
+
+const timeoutMs = 400;
+const patient = { timeoutMs: 5_000 };
+
+/** What a call is late by at most: the promise that every call settles by its deadline. */
+const slackMs = 250;
+
+function settledInTime(t: ExecutionContext, verdicts: Record<string, Verdict>): void {
+  for (const [name, { tookMs }] of Object.entries(verdicts)) {
+    t.true(tookMs <= timeoutMs + slackMs, `${name} took ${tookMs} ms`);
+  }
+}
+
+/** What every call says of a server that took it and says nothing. */
+const silence = {
+  range: 'timeout transient',
+  transact: 'timeout unknown',
+  'transact (only reading)': 'timeout transient',
+  grant: 'timeout unknown',
+  revoke: 'timeout unknown',
+  renew: 'timeout transient',
+  leaseKeys: 'timeout transient',
+  status: 'timeout transient',
+};
+
+/** The same, if nothing can have been sent. */
+const neverSent = Object.fromEntries(Object.keys(silence).map((name) => [name, 'timeout transient']));
+
+test('while the server is stopped every call settles by its timeout, and works again after that', async (t) => {
+  await using server = await EtcdServer.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  const fresh = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  await settled(everyCall(store, 5_000));
+
+  server.pause();
+  const connected = await settled(everyCall(store, timeoutMs));
+  t.deepEqual(results(connected), silence);
+  settledInTime(t, connected);
+  const unconnected = await settled(everyCall(fresh, timeoutMs));
+  t.deepEqual(results(unconnected), neverSent);
+  settledInTime(t, unconnected);
+
+  server.resume();
+  for (const client of [store, fresh]) {
+    const after = await settled(everyCall(client, 5_000));
+    t.deepEqual([...new Set(Object.values(results(after)))], ['ok']);
+    await client.close();
+  }
+});
+
+test('in a blackhole every call settles by its timeout, and works again after the healing', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const fresh = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  await settled(everyCall(store, 5_000));
+
+  proxy.blackhole();
+  const connected = await settled(everyCall(store, timeoutMs));
+  t.deepEqual(results(connected), silence);
+  settledInTime(t, connected);
+  const unconnected = await settled(everyCall(fresh, timeoutMs));
+  t.deepEqual(results(unconnected), neverSent);
+  settledInTime(t, unconnected);
+
+  proxy.heal();
+  for (const client of [store, fresh]) {
+    const after = await settled(everyCall(client, 5_000));
+    t.deepEqual([...new Set(Object.values(results(after)))], ['ok']);
+    await client.close();
+  }
+});
+
+test('a write whose response is lost is reported as unknown, and has been applied once', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  await store.status(patient);
+
+  proxy.dropResponses();
+  t.is((await verdictOf(store.transact(putting('lost'), { timeoutMs }))).result, 'timeout unknown');
+  const { entries } = await direct.range({ key: 'lost' }, patient);
+  t.deepEqual(
+    entries.map(({ version }) => version),
+    [1n],
+  );
+  await Promise.all([store.close(), direct.close()]);
+});
+
+test('a write that was given up can still be applied later', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  const { revision } = await store.status(patient);
+  const watching = new Watching(direct, { span: { key: 'late' }, fromRevision: revision + 1n });
+
+  proxy.dropRequests();
+  t.is((await verdictOf(store.transact(putting('late'), { timeoutMs }))).result, 'timeout unknown');
+  t.is((await direct.range({ key: 'late' }, patient)).count, 0);
+  /* The cancellation travels behind the request, and may overtake its execution: either outcome is right, and none is promised. */
+  proxy.heal();
+  t.is((await verdictOf(store.transact(putting('late', 'next'), patient))).result, 'ok');
+  await watching.until(({ keys }) => keys.length > 0);
+  await watching.stop();
+  await Promise.all([store.close(), direct.close()]);
+});
+
+test('a cut ends what is under way at once; what comes later has not been sent', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  await store.status(patient);
+
+  proxy.dropResponses();
+  const writing = verdictOf(store.transact(putting('cut'), patient));
+  const reading = verdictOf(store.range({ key: 'cut' }, { timeoutMs }));
+  proxy.cut();
+  t.is((await writing).result, 'unreachable unknown');
+  t.is((await reading).error?.outcome, 'transient');
+  t.is((await verdictOf(store.transact(putting('cut'), patient))).result, 'unreachable transient');
+
+  proxy.heal();
+  const healed = async (): Promise<Verdict> => {
+    const verdict = await verdictOf(store.transact(putting('cut'), patient));
+    return verdict.result === 'ok' ? verdict : healed();
+  };
+  t.true((await healed()).error === undefined);
+  await store.close();
+});
+
+test('an unreachable server is named with its cause', async (t) => {
+  const store = createEtcdStore(systemRuntime(), { endpoints: ['http://127.0.0.1:1'] });
+  const { error, result } = await verdictOf(store.range({ key: 'a' }, patient));
+  t.is(result, 'unreachable transient');
+  t.regex(error?.message ?? '', /http:\/\/127\.0\.0\.1:1.*ECONNREFUSED/);
+  await store.close();
+
+  const nameless = createEtcdStore(systemRuntime(), { endpoints: ['http://no-such-host.invalid:2379'] });
+  const unresolved = await verdictOf(nameless.range({ key: 'a' }, patient));
+  t.is(unresolved.result, 'unreachable transient');
+  t.regex(unresolved.error?.message ?? '', /no-such-host\.invalid/);
+  await nameless.close();
+});
+
+test('cancelling settles a call at once, with the reason of the signal as its cause', async (t) => {
+  await using server = await EtcdServer.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  await store.status(patient);
+  server.pause();
+  const reason = new Error('changed my mind');
+  const stop = new AbortController();
+  const options = { timeoutMs: 30_000, signal: stop.signal };
+  const writing = verdictOf(store.transact(putting('cancelled'), options));
+  const reading = verdictOf(store.range({ key: 'cancelled' }, options));
+  const renewing = verdictOf(store.renew(newLease(), options));
+  await verdictOf(store.status({ timeoutMs: 100 }));
+  stop.abort(reason);
+  const verdicts = await Promise.all([writing, reading, renewing]);
+  t.deepEqual(
+    verdicts.map(({ result }) => result),
+    ['cancelled unknown', 'cancelled transient', 'cancelled transient'],
+  );
+  t.true(verdicts.every(({ error, tookMs }) => error?.cause === reason && tookMs < 5_000));
+  server.resume();
+  await store.close();
+});
+
+test('calls over the limit wait their turn, and time out there without having been sent', async (t) => {
+  await using server = await EtcdServer.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], maxInFlight: 2 });
+  await store.status(patient);
+  server.pause();
+  const writes = Array.from({ length: 5 }, (_, index) =>
+    verdictOf(store.transact(putting(`turn/${index}`), { timeoutMs: index < 2 ? timeoutMs : timeoutMs / 2 })),
+  );
+  const verdicts = await Promise.all(writes);
+  t.deepEqual(
+    verdicts.map(({ result }) => result),
+    ['timeout unknown', 'timeout unknown', 'timeout transient', 'timeout transient', 'timeout transient'],
+  );
+  server.resume();
+  t.is((await store.range({ prefix: 'turn/' }, patient)).entries.filter(({ key }) => key > 'turn/1').length, 0);
+  await store.close();
+});
+
+test('renewals do not wait behind calls', async (t) => {
+  await using server = await EtcdServer.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], maxInFlight: 1 });
+  const lease = newLease();
+  await store.grant(lease, 60_000, patient);
+  let writing = 500;
+  const writes = Array.from({ length: writing }, async (_, index) => {
+    await store.transact(putting(`load/${index}`), { timeoutMs: 60_000 });
+    writing -= 1;
+  });
+  t.is((await store.renew(lease, patient)).ttlMs, 60_000);
+  t.true(writing > 0, 'the writes were done before the renewal');
+  await Promise.all(writes);
+  await store.close();
+});
+
+test('a renewal that timed out takes its stream along, so that its late answer renews nothing', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const lease = newLease();
+  await store.grant(lease, 60_000, patient);
+  await store.renew(lease, patient);
+  const streams = async (): Promise<number> => (await server.startedRpcs()).get('LeaseKeepAlive') ?? 0;
+  const before = await streams();
+  await store.renew(lease, patient);
+  t.is(await streams(), before, 'renewals share one stream');
+
+  proxy.dropResponses();
+  t.is((await verdictOf(store.renew(lease, { timeoutMs }))).result, 'timeout transient');
+  proxy.heal();
+  t.is((await store.renew(lease, patient)).ttlMs, 60_000);
+  t.is(await streams(), before + 1);
+  await store.close();
+});
+
+test('closing ends calls and watches that are under way', async (t) => {
+  await using server = await EtcdServer.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  await store.status(patient);
+  const watching = new Watching(store, { span: { prefix: '' }, fromRevision: 1n });
+  await watching.until(({ batches }) => batches.length > 0);
+  server.pause();
+  const calls = settled(everyCall(store, 30_000));
+  await verdictOf(store.status({ timeoutMs: 100 }));
+  await store.close();
+  const outcomes = results(await calls);
+  t.is(outcomes['range'], 'closed permanent');
+  t.is(outcomes['transact'], 'closed unknown');
+  t.is(outcomes['renew'], 'closed permanent');
+  t.is((await watching.ended).result, 'closed permanent');
+  server.resume();
+});
