@@ -1,0 +1,169 @@
+import test, { type ExecutionContext } from 'ava';
+import { systemRuntime } from '../../lib/runtime/runtime.ts';
+import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import type { Store } from '../../lib/store/store.ts';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { EtcdCluster } from '../servers/etcd-cluster.ts';
+import { newLease, putting, verdictOf, Watching, type Verdict } from './probe.ts';
+
+const options = { timeoutMs: 2_000 };
+
+/** A cluster of which every member can be cut off from the client alone. */
+class ProxiedCluster implements AsyncDisposable {
+  readonly cluster: EtcdCluster;
+  readonly proxies: readonly FaultProxy[];
+
+  private constructor(cluster: EtcdCluster, proxies: readonly FaultProxy[]) {
+    this.cluster = cluster;
+    this.proxies = proxies;
+  }
+
+  static async start(): Promise<ProxiedCluster> {
+    const cluster = await EtcdCluster.start();
+    return new ProxiedCluster(cluster, await Promise.all(cluster.endpoints.map((each) => FaultProxy.start(each))));
+  }
+
+  connect(): Store {
+    return createEtcdStore(systemRuntime(), { endpoints: this.proxies.map(({ endpoint }) => endpoint) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.proxies.map((proxy) => proxy.stop()));
+    await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+/** The proxies through which the client is connected. */
+function inUse({ proxies }: ProxiedCluster): FaultProxy[] {
+  return proxies.filter(({ connections }) => connections > 0);
+}
+
+async function repeatedly(times: number, call: () => Promise<unknown>): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (let count = 0; count < times; count += 1) verdicts.push(await verdictOf(call()));
+  return verdicts;
+}
+
+const failures = (verdicts: readonly Verdict[]): string[] =>
+  verdicts.map(({ result }) => result).filter((result) => result !== 'ok');
+
+/** Warms every path of the store up, and resolves to the member that it uses. It is the same one for a store of one proxy. */
+async function warmUp(t: ExecutionContext, store: Store): Promise<bigint> {
+  const lease = newLease();
+  t.is((await verdictOf(store.grant(lease, 60_000, options))).result, 'ok');
+  t.is((await verdictOf(store.renew(lease, options))).result, 'ok');
+  return lease;
+}
+
+test('reads and renewals go on without one failure when the member in use is refused, silent or back', async (t) => {
+  await using proxied = await ProxiedCluster.start();
+  const store = proxied.connect();
+  const lease = await warmUp(t, store);
+  const load = async (): Promise<string[]> => [
+    ...failures(await repeatedly(20, () => store.range({ key: 'a' }, options))),
+    ...failures(await repeatedly(5, () => store.renew(lease, options))),
+  ];
+  t.deepEqual(await load(), []);
+
+  for (const fault of ['cut', 'blackhole', 'dropResponses', 'dropRequests'] as const) {
+    const [faulty] = inUse(proxied) as [FaultProxy];
+    faulty[fault]();
+    t.deepEqual(await load(), [], fault);
+    faulty.heal();
+    t.deepEqual(await load(), [], `after ${fault}`);
+  }
+  await store.close();
+});
+
+test('a write goes on to another member if it was never sent, and only then', async (t) => {
+  await using proxied = await ProxiedCluster.start();
+  const fresh = proxied.connect();
+  const [first, second] = proxied.proxies as [FaultProxy, FaultProxy, FaultProxy];
+  first.cut();
+  second.blackhole();
+  t.is((await verdictOf(fresh.transact(putting('fresh'), { timeoutMs: 3_000 }))).result, 'ok');
+  first.heal();
+  second.heal();
+  await fresh.close();
+
+  const store = proxied.connect();
+  await store.range({ key: 'a' }, options);
+  const [current] = inUse(proxied) as [FaultProxy];
+  current.dropResponses();
+  t.is((await verdictOf(store.transact(putting('sent'), options))).result, 'timeout unknown');
+  t.is((await verdictOf(store.transact(putting('next'), options))).result, 'ok');
+  current.heal();
+  t.deepEqual(
+    (await store.range({ key: 'sent' }, options)).entries.map(({ version }) => version),
+    [1n],
+  );
+  await store.close();
+});
+
+test('a stopped follower costs reads at most half of their time, once', async (t) => {
+  await using cluster = await EtcdCluster.start();
+  const [follower] = await cluster.followers();
+  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
+  await store.range({ key: 'a' }, options);
+  follower?.pause();
+  const verdicts = await repeatedly(50, () => store.range({ key: 'a' }, options));
+  t.deepEqual(failures(verdicts), []);
+  t.true(verdicts.filter(({ tookMs }) => tookMs > 500).length <= 1, 'it is met once');
+  follower?.resume();
+  await store.close();
+});
+
+test('a member that has lost the cluster refuses, and its clients go on to the others', async (t) => {
+  await using cluster = await EtcdCluster.start();
+  const { members } = cluster;
+  const store = createEtcdStore(systemRuntime(), { endpoints: [members[0]?.endpoint ?? ''] });
+  const { revision } = await store.status(options);
+  const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  await watching.until(({ batches }) => batches.length > 0);
+  for (const other of members.slice(1)) other.pause();
+
+  /* The watch would be silent for ever, were it not for "hasleader". */
+  const ended = await watching.ended;
+  t.is(ended.result, 'unreachable transient');
+  t.regex(ended.error?.message ?? '', /no leader/);
+  const refused = await verdictOf(store.transact(putting('alone'), options));
+  t.is(refused.result, 'unreachable transient', refused.error?.message);
+  t.true(refused.tookMs < 1_000);
+
+  for (const other of members.slice(1)) other.resume();
+  await cluster.leader();
+  await cluster.members[0]?.untilHealthy();
+  t.is((await verdictOf(store.transact(putting('together'), options))).result, 'ok');
+  await store.close();
+});
+
+test('a watch that breaks begins anew at another member', async (t) => {
+  await using proxied = await ProxiedCluster.start();
+  const store = proxied.connect();
+  const watch = (): Watching => new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
+  const broken = watch();
+  await broken.until(({ batches }) => batches.length > 0);
+  const [faulty] = inUse(proxied) as [FaultProxy];
+  faulty.cut();
+  t.is((await broken.ended).result, 'unreachable transient');
+  const next = watch();
+  await next.until(({ batches }) => batches.length > 0);
+  await store.transact(putting('w/a'), options);
+  await next.until(({ keys }) => keys.includes('w/a'));
+  await next.stop();
+  t.pass();
+  await store.close();
+});
+
+test('writes go on within seconds when the leader dies', async (t) => {
+  await using cluster = await EtcdCluster.start();
+  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
+  await store.transact(putting('before'), options);
+  const leader = await cluster.leader();
+  await leader.stop({ signal: 'SIGKILL' });
+  const startedAt = performance.now();
+  let verdict = await verdictOf(store.transact(putting('after'), options));
+  while (verdict.result !== 'ok') verdict = await verdictOf(store.transact(putting('after'), options));
+  t.true(performance.now() - startedAt < 5_000);
+  await store.close();
+});
