@@ -1,4 +1,4 @@
-export { Coordinator, createCoordinator, type SessionStatus } from './coordinator.ts';
+export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
 export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
 export {
   AccessDeniedError,

@@ -27,7 +27,7 @@ const levels: readonly (readonly string[])[] = [
 const entryPoints: Readonly<Record<string, readonly string[]>> = {
   guards: ['queue/token.ts', 'arguments.ts', 'errors.ts', 'runtime/'],
   telemetry: ['arguments.ts', 'errors.ts', 'runtime/'],
-  testing: ['store/', 'sequence/', 'runtime/', 'arguments.ts', 'errors.ts'],
+  testing: ['coordinator.ts', 'coordinator-options.ts', 'store/', 'sequence/', 'runtime/', 'arguments.ts', 'errors.ts'],
 };
 
 /** Packages that only some places may import, since they bring a clock, chance, I/O or types of their own. */

@@ -16,17 +16,20 @@ const RESUME = { baseMs: 50, capMs: 2_000 };
  * 3. Events at or below the resume point are dropped: before 3.4.24 etcd repeats them after a reconnection.
  *
  * Throws the StoreError with `reason: 'compacted'` if the history between is gone, and those of permanent failures; the caller then
- * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life.
+ * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life. `beforeResume` is asked before each
+ * life but the first; what it throws counts as a failure of that life, or ends the following if it is no StoreError to repeat.
  */
 export async function* follow(
   runtime: Runtime,
   store: Store,
   request: WatchRequest,
   signal: AbortSignal,
+  beforeResume: () => Promise<void> = () => Promise.resolve(),
 ): AsyncGenerator<WatchBatch, never, void> {
   let next = request.fromRevision;
   for (let failures = 0; ; failures++) {
     try {
+      if (failures > 0) await beforeResume();
       for await (const batch of store.watch({ span: request.span, fromRevision: next }, signal)) {
         failures = 0;
         const events = batch.events.filter((event) => revisionOf(event) >= next);
