@@ -1,0 +1,84 @@
+import type { Instant } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { repeat, type Repetition } from '../store/repeat.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { RangeRequest, RangeResponse, Span, Store } from '../store/store.ts';
+import { Contents } from './contents.ts';
+
+export interface Limits {
+  /** The most that is kept. */
+  readonly maxEntries: number;
+  /** About how much memory it may take. */
+  readonly maxBytes: number;
+}
+
+export interface Listing {
+  readonly contents: Contents;
+  /** All pages are of this revision. */
+  readonly revision: bigint;
+  /** When the first page was asked for: the listing was true at some moment after. */
+  readonly askedAt: Instant;
+}
+
+/** One page. Small enough to be decoded without a pause that anybody would notice. */
+const PAGE_ENTRIES = 500;
+
+/** Lists a span at one revision, in pages. Rejects with the StoreError `compacted` if that revision goes away meanwhile. */
+export async function listSpan(
+  runtime: Runtime,
+  store: Store,
+  repetition: Repetition,
+  span: Span,
+  limits: Limits,
+  signal: AbortSignal,
+): Promise<Listing> {
+  const contents = new Contents();
+  let askedAt = runtime.clock.now();
+  let revision = 0n;
+  for (let from = {}; ;) {
+    const at = revision === 0n ? {} : { revision };
+    const page = await listPage(runtime, store, repetition, { ...span, ...from, ...at }, signal, () => {
+      if (revision === 0n) askedAt = runtime.clock.now();
+    });
+    if (revision === 0n) revision = page.revision;
+    for (const entry of page.entries) contents.put(entry);
+    checkLimits(contents, limits);
+    const last = page.entries.at(-1);
+    if (!page.more || last === undefined) return { contents, revision, askedAt };
+    from = { from: `${last.key}\0` };
+  }
+}
+
+function listPage(
+  runtime: Runtime,
+  store: Store,
+  repetition: Repetition,
+  request: RangeRequest,
+  signal: AbortSignal,
+  onAsking: () => void,
+): Promise<RangeResponse> {
+  let limit = PAGE_ENTRIES;
+  const ask = async (): Promise<RangeResponse> => {
+    onAsking();
+    try {
+      return await store.range({ ...request, limit }, { timeoutMs: repetition.attemptTimeoutMs, signal });
+    } catch (error) {
+      /* Large values: a smaller page carries them. */
+      if (!(error instanceof StoreError) || error.reason !== 'too-large' || limit === 1) throw error;
+      limit = Math.ceil(limit / 8);
+      throw new StoreError('too-large', 'transient', error.message, { cause: error });
+    }
+  };
+  return repeat(runtime, repetition, ask, { signal });
+}
+
+/** Throws a StoreError `too-large`, permanent, if there is more than may be kept. */
+export function checkLimits(contents: Contents, { maxEntries, maxBytes }: Limits): void {
+  const { entries, bytes } = contents;
+  if (entries.size <= maxEntries && bytes <= maxBytes) return;
+  throw new StoreError(
+    'too-large',
+    'permanent',
+    `there are at least ${entries.size} entries of about ${bytes} bytes; the limits are ${maxEntries} and ${maxBytes}`,
+  );
+}

@@ -1,0 +1,287 @@
+/**
+ * A replica: the entries of one span of keys, kept in memory. The engine under config, cached reads, discovery and election observers.
+ *
+ * Guarantees. What it shows was the state of the span at `revision`, whole: never half of a transaction. That revision does not go back,
+ * unless a resync announces it. Those who follow it get every change once and in order, or a resync with what led from the state
+ * they knew to the new one. The age it reports is at least the true one: it counts from before the sending of a question whose answer
+ * proved that nothing newer existed then.
+ *
+ * Not guaranteed. That it is new: it is stale by at least one delivery, and during an outage by the whole of it. It says how stale.
+ *
+ * Protocol.
+ * 1. list: the span at one revision R, in pages.
+ * 2. watch: from R + 1; whole revisions are applied and told in order.
+ * 3. prove: now and then, a linearizable range above the applied revision that comes back empty, and whose count is ours, proves that
+ *    the replica was complete when it was *sent*. Progress notifications prove nothing: a member without quorum sends them, too.
+ * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was; a restored store with newer
+ *    writes on top would otherwise hide what it has lost.
+ * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
+ */
+import { abortable } from '../runtime/abort.ts';
+import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { follow } from '../store/follow.ts';
+import type { Repetition } from '../store/repeat.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { KeyValue, RangeResponse, Span, Store } from '../store/store.ts';
+import { Contents, difference, newest, type Change } from './contents.ts';
+import { HistoryChanged, Landmarks } from './landmarks.ts';
+import { checkLimits, listSpan, type Limits } from './listing.ts';
+
+export interface ReplicaOptions extends Limits {
+  readonly span: Span;
+  /** How often freshness is proved, in milliseconds, plus or minus a tenth. */
+  readonly freshnessMs: number;
+}
+
+/** Those who follow a replica. */
+export interface Follower {
+  /** Changes of whole revisions, in order. */
+  changed(changes: readonly Change[], revision: bigint): void;
+}
+
+/** What is known at all, and how: nothing, what a file said, or what the store said. */
+export type Origin = 'nothing' | 'snapshot' | 'store';
+
+/** Between attempts after a refusal that somebody has to mend. */
+const REFUSED_WAIT_MS = 5_000;
+
+/** As many proofs in a row may show that events are missing before the replica lists again: one can be a delivery under way. */
+const UNPROVED_BEFORE_RESYNC = 3;
+
+export class Replica {
+  readonly #runtime: Runtime;
+  readonly #store: Store;
+  readonly #repetition: Repetition;
+  readonly #options: ReplicaOptions;
+  readonly #closed = new AbortController();
+  readonly #followers = new Set<Follower>();
+  #contents = new Contents();
+  #origin: Origin = 'nothing';
+  #landmarks = new Landmarks();
+  #applied = 0n;
+  #provedRevision = 0n;
+  #provedAt: Instant | undefined;
+  #unproved = 0;
+  #failure: StoreError | undefined;
+  #resyncs = 0;
+  #life: AbortController | undefined;
+  #wakers = new Set<() => void>();
+  #run: Promise<void> | undefined;
+
+  constructor(runtime: Runtime, store: Store, repetition: Repetition, options: ReplicaOptions) {
+    this.#runtime = runtime;
+    this.#store = store;
+    this.#repetition = repetition;
+    this.#options = options;
+  }
+
+  get entries(): ReadonlyMap<string, KeyValue> {
+    return this.#contents.entries;
+  }
+
+  get origin(): Origin {
+    return this.#origin;
+  }
+
+  /** The revision up to which the entries are known to be the store's. */
+  get revision(): bigint {
+    return this.#provedRevision > this.#applied ? this.#provedRevision : this.#applied;
+  }
+
+  get resyncs(): number {
+    return this.#resyncs;
+  }
+
+  /** Why there is nothing newer: a refusal, or a limit. */
+  get failure(): StoreError | undefined {
+    return this.#failure;
+  }
+
+  /** Milliseconds since it was last proved complete; infinite if it never was. At least the true staleness. */
+  ageMs(): number {
+    return this.#provedAt === undefined
+      ? Number.POSITIVE_INFINITY
+      : elapsedMs(this.#provedAt, this.#runtime.clock.now());
+  }
+
+  /** A proof that failed to come for twice its interval makes what is known stale. */
+  isFresh(): boolean {
+    return this.ageMs() <= 2 * this.#options.freshnessMs;
+  }
+
+  start(): void {
+    this.#run ??= this.#keep();
+  }
+
+  follow(follower: Follower): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
+  }
+
+  /** What a file said, until the store says something. */
+  preload(entries: Iterable<KeyValue>): void {
+    if (this.#origin !== 'nothing') return;
+    this.#contents = Contents.of(entries);
+    this.#origin = 'snapshot';
+  }
+
+  /** Resolves once the entries are known up to `revision`. Rejects with `signal.reason`, or with what keeps it from ever knowing. */
+  async reached(revision: bigint, signal: AbortSignal): Promise<void> {
+    while (this.#origin !== 'store' || this.revision < revision) {
+      signal.throwIfAborted();
+      if (this.#failure?.outcome === 'permanent') throw this.#failure;
+      await this.#change(signal);
+    }
+  }
+
+  /** What is known cannot be trusted any more: list again. */
+  resync(reason: string): void {
+    this.#life?.abort(new HistoryChanged(reason));
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new StoreError('closed', 'permanent', 'the replica was closed'));
+    this.#life?.abort(this.#closed.signal.reason);
+    await this.#run;
+    this.#wake();
+  }
+
+  async #keep(): Promise<void> {
+    const { signal: closed } = this.#closed;
+    while (!closed.aborted) {
+      const life = new AbortController();
+      this.#life = life;
+      try {
+        await this.#list(life.signal);
+        await Promise.race([this.#watch(life.signal), this.#prove(life.signal)]);
+      } catch (error) {
+        if (closed.aborted) break;
+        await this.#recover(error).catch(() => {});
+      } finally {
+        life.abort(new HistoryChanged('this life of the replica is over'));
+      }
+    }
+  }
+
+  /** 5. What ends a life: a history that is gone or changed is listed anew at once; a refusal waits for somebody to mend it. */
+  async #recover(error: unknown): Promise<void> {
+    const { logger, clock } = this.#runtime;
+    const where = 'prefix' in this.#options.span ? this.#options.span.prefix : this.#options.span.key;
+    if (error instanceof HistoryChanged || (error instanceof StoreError && error.reason === 'compacted')) {
+      logger.warn('A replica lists again', { event: 'replica.resync', span: where, reason: error.message });
+      return;
+    }
+    this.#failure = error instanceof StoreError ? error : new StoreError('internal', 'transient', String(error));
+    this.#wake();
+    logger.error('A replica cannot be kept', { event: 'replica.failed', span: where, reason: this.#failure.message });
+    await sleep(clock, REFUSED_WAIT_MS, this.#closed.signal);
+  }
+
+  /** 1 */
+  async #list(signal: AbortSignal): Promise<void> {
+    const { span } = this.#options;
+    const listing = await listSpan(this.#runtime, this.#store, this.#repetition, span, this.#options, signal);
+    const { contents, revision, askedAt } = listing;
+    /* Whoever knew something before is told that there is a gap. */
+    const isResync = this.#origin !== 'nothing';
+    const changes = difference(this.#contents, contents, revision, isResync);
+    if (this.#origin === 'store') this.#resyncs += 1;
+    this.#contents = contents;
+    this.#origin = 'store';
+    this.#applied = revision;
+    this.#provedRevision = revision;
+    this.#provedAt = askedAt;
+    this.#landmarks = new Landmarks(newest(contents));
+    this.#unproved = 0;
+    this.#failure = undefined;
+    this.#tell(changes, revision);
+  }
+
+  /** 2 */
+  async #watch(signal: AbortSignal): Promise<never> {
+    const request = { span: this.#options.span, fromRevision: this.#applied + 1n };
+    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
+    const resuming = () => this.#landmarks.check(this.#store, call);
+    for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
+      if (events.length === 0) continue;
+      const changes = this.#contents.apply(events, this.#applied);
+      checkLimits(this.#contents, this.#options);
+      const last = events.at(-1);
+      if (last === undefined) continue;
+      this.#applied = last.type === 'put' ? last.entry.modRevision : last.modRevision;
+      this.#landmarks = this.#landmarks.after(last);
+      this.#tell(changes, this.#applied);
+    }
+    throw new HistoryChanged('the watch ended');
+  }
+
+  /** 3 */
+  async #prove(signal: AbortSignal): Promise<never> {
+    const { clock, random, logger } = this.#runtime;
+    for (;;) {
+      await sleep(clock, this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()), signal);
+      const sentAt = clock.now();
+      const known = { applied: this.#applied, size: this.#contents.entries.size };
+      try {
+        const answer = await this.#store.range(
+          { ...this.#options.span, minModRevision: known.applied + 1n, limit: 1, keysOnly: true },
+          { timeoutMs: this.#repetition.attemptTimeoutMs, signal },
+        );
+        this.#weigh(answer, known, sentAt);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof HistoryChanged || !(error instanceof StoreError)) throw error;
+        logger.debug('Freshness could not be proved', { event: 'replica.unproved', reason: error.message });
+      }
+    }
+  }
+
+  #weigh(answer: RangeResponse, known: { readonly applied: bigint; readonly size: number }, sentAt: Instant): void {
+    if (answer.entries.length === 0 && answer.count === known.size && answer.revision >= known.applied) {
+      this.#provedAt = sentAt;
+      if (answer.revision > this.#provedRevision && this.#applied === known.applied) {
+        this.#provedRevision = answer.revision;
+      }
+      this.#unproved = 0;
+      this.#wake();
+      return;
+    }
+    /* Events were under way, or they are missing: a stream that stays silent about them has lost them. */
+    if (this.#applied > known.applied) this.#unproved = 0;
+    else this.#unproved += 1;
+    if (this.#unproved >= UNPROVED_BEFORE_RESYNC)
+      throw new HistoryChanged('the watch is silent about what a read shows');
+  }
+
+  /** One follower that throws starves nobody else. */
+  #tell(changes: readonly Change[], revision: bigint): void {
+    for (const follower of [...this.#followers]) {
+      try {
+        follower.changed(changes, revision);
+      } catch (error) {
+        this.#runtime.logger.error('A follower of a replica threw', {
+          event: 'replica.follower',
+          error: String(error),
+        });
+      }
+    }
+    this.#wake();
+  }
+
+  /** Resolves when something about the replica has changed. */
+  #change(signal: AbortSignal): Promise<void> {
+    return abortable(
+      new Promise((resolve) => {
+        this.#wakers.add(resolve);
+      }),
+      signal,
+    );
+  }
+
+  #wake(): void {
+    const wakers = this.#wakers;
+    this.#wakers = new Set();
+    for (const wake of wakers) wake();
+  }
+}
