@@ -36,8 +36,13 @@ export class SilentProxy implements AsyncDisposable {
     this.#mode = 'open';
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends all connections; new ones are accepted. */
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
     this.#server.close();
     await once(this.#server, 'close');
   }
