@@ -1,8 +1,8 @@
 import type { Runtime } from '../runtime/runtime.ts';
-import { readThroughRaft } from '../session/audit.ts';
 import { decodeSegment, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
+import { rangeThroughRaft } from '../store/through-raft.ts';
 import { packToken } from './token.ts';
 
 /** Somebody in a wait queue, as etcd shows it. */
@@ -47,15 +47,9 @@ export async function inspectQueue(
   const read = (transaction: Transaction) =>
     repeat(runtime, repetition, () => store.transact(transaction, options), { signal });
 
-  const { then, compare } = readThroughRaft(keyspace.epoch);
-  const { responses } = await read({
-    compare,
-    then,
-    otherwise: [
-      { type: 'range', key: keyspace.epoch },
-      { type: 'range', prefix, sort: { by: 'create', order: 'ascend' } },
-    ],
-  });
+  const { responses } = await read(
+    rangeThroughRaft({ key: keyspace.epoch }, { prefix, sort: { by: 'create', order: 'ascend' } }),
+  );
   const epoch = Number(entriesOf(responses[0])[0]?.value ?? '0');
   const keys = entriesOf(responses[1]);
 

@@ -17,13 +17,14 @@
  *    writes on top would otherwise hide what it has lost.
  * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
  */
-import { abortable } from '../runtime/abort.ts';
+import { abortable, linkSignals } from '../runtime/abort.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { follow } from '../store/follow.ts';
-import type { Repetition } from '../store/repeat.ts';
+import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { KeyValue, RangeResponse, Span, Store } from '../store/store.ts';
+import type { KeyValue, RangeRequest, RangeResponse, Span, Store } from '../store/store.ts';
+import { rangeThroughRaft } from '../store/through-raft.ts';
 import { Contents, difference, newest, type Change } from './contents.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
 import { checkLimits, listSpan, type Limits } from './listing.ts';
@@ -43,11 +44,21 @@ export interface Follower {
 /** What is known at all, and how: nothing, what a file said, or what the store said. */
 export type Origin = 'nothing' | 'snapshot' | 'store';
 
+/** How long a proof that found something newer waits for its delivery before it asks again. */
+const ASK_AGAIN_MS = 100;
+
 /** Between attempts after a refusal that somebody has to mend. */
 const REFUSED_WAIT_MS = 5_000;
 
 /** As many proofs in a row may show that events are missing before the replica lists again: one can be a delivery under way. */
 const UNPROVED_BEFORE_RESYNC = 3;
+
+interface Question {
+  readonly question: RangeRequest;
+  readonly applied: bigint;
+  readonly size: number;
+  readonly askedAt: Instant;
+}
 
 export class Replica {
   readonly #runtime: Runtime;
@@ -135,6 +146,25 @@ export class Replica {
     }
   }
 
+  /**
+   * Resolves once what is known is proved to be the store's, as of some moment after the call: a linearizable read of the whole span
+   * for one small answer. It goes through raft, since on servers before 3.4.42 and 3.5.28 other reads can be stale. Rejects with a
+   * StoreError or with `signal.reason`.
+   */
+  async confirm(signal: AbortSignal): Promise<void> {
+    await this.reached(0n, signal);
+    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
+    for (;;) {
+      const asked = this.#ask();
+      const ask = () => this.#store.transact(rangeThroughRaft(asked.question), call);
+      const { responses } = await repeat(this.#runtime, this.#repetition, ask, { signal });
+      const [answer] = responses;
+      if (answer?.type === 'range' && this.#weigh(answer, asked)) return;
+      /* What it shows is on its way here. */
+      await this.#changeOrSoon(signal);
+    }
+  }
+
   /** What is known cannot be trusted any more: list again. */
   resync(reason: string): void {
     this.#life?.abort(new HistoryChanged(reason));
@@ -204,6 +234,7 @@ export class Replica {
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
     const resuming = () => this.#landmarks.check(this.#store, call);
     for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
+      signal.throwIfAborted();
       if (events.length === 0) continue;
       const changes = this.#contents.apply(events, this.#applied);
       checkLimits(this.#contents, this.#options);
@@ -221,37 +252,44 @@ export class Replica {
     const { clock, random, logger } = this.#runtime;
     for (;;) {
       await sleep(clock, this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()), signal);
-      const sentAt = clock.now();
-      const known = { applied: this.#applied, size: this.#contents.entries.size };
+      const asked = this.#ask();
       try {
-        const answer = await this.#store.range(
-          { ...this.#options.span, minModRevision: known.applied + 1n, limit: 1, keysOnly: true },
-          { timeoutMs: this.#repetition.attemptTimeoutMs, signal },
-        );
-        this.#weigh(answer, known, sentAt);
+        const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
+        const proved = this.#weigh(await this.#store.range(asked.question, call), asked);
+        /* Events were under way, or they are missing: a stream that stays silent about them has lost them. */
+        this.#unproved = proved || this.#applied > asked.applied ? 0 : this.#unproved + 1;
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof HistoryChanged || !(error instanceof StoreError)) throw error;
+        if (!(error instanceof StoreError)) throw error;
         logger.debug('Freshness could not be proved', { event: 'replica.unproved', reason: error.message });
+      }
+      if (this.#unproved >= UNPROVED_BEFORE_RESYNC) {
+        throw new HistoryChanged('the watch is silent about what a read shows');
       }
     }
   }
 
-  #weigh(answer: RangeResponse, known: { readonly applied: bigint; readonly size: number }, sentAt: Instant): void {
-    if (answer.entries.length === 0 && answer.count === known.size && answer.revision >= known.applied) {
-      this.#provedAt = sentAt;
-      if (answer.revision > this.#provedRevision && this.#applied === known.applied) {
-        this.#provedRevision = answer.revision;
-      }
-      this.#unproved = 0;
-      this.#wake();
-      return;
-    }
-    /* Events were under way, or they are missing: a stream that stays silent about them has lost them. */
-    if (this.#applied > known.applied) this.#unproved = 0;
-    else this.#unproved += 1;
-    if (this.#unproved >= UNPROVED_BEFORE_RESYNC)
-      throw new HistoryChanged('the watch is silent about what a read shows');
+  /** 3. Asks for what is newer than what is known now. */
+  #ask(): Question {
+    const applied = this.#applied;
+    return {
+      question: { ...this.#options.span, minModRevision: applied + 1n, limit: 1, keysOnly: true },
+      applied,
+      size: this.#contents.entries.size,
+      askedAt: this.#runtime.clock.now(),
+    };
+  }
+
+  /** 3. Nothing newer, and as many as we have: what was known when it was asked was complete when it was asked. */
+  #weigh(answer: RangeResponse, asked: Question): boolean {
+    if (answer.entries.length > 0 || answer.count !== asked.size || answer.revision < asked.applied) return false;
+    /* Not if it has been listed anew since, perhaps at an older revision. */
+    if (this.#applied < asked.applied) return false;
+    this.#provedAt = later(this.#provedAt, asked.askedAt);
+    if (answer.revision > this.#provedRevision && this.#applied === asked.applied)
+      this.#provedRevision = answer.revision;
+    this.#wake();
+    return true;
   }
 
   /** One follower that throws starves nobody else. */
@@ -269,6 +307,17 @@ export class Replica {
     this.#wake();
   }
 
+  /** Resolves when something about the replica has changed, or after a moment. */
+  async #changeOrSoon(signal: AbortSignal): Promise<void> {
+    const either = new AbortController();
+    const { signal: wait, unlink } = linkSignals(signal, either.signal);
+    const soon = sleep(this.#runtime.clock, ASK_AGAIN_MS, wait);
+    await Promise.race([this.#change(wait), soon]).finally(() => {
+      either.abort();
+      unlink();
+    });
+  }
+
   /** Resolves when something about the replica has changed. */
   #change(signal: AbortSignal): Promise<void> {
     return abortable(
@@ -284,4 +333,8 @@ export class Replica {
     this.#wakers = new Set();
     for (const wake of wakers) wake();
   }
+}
+
+function later(a: Instant | undefined, b: Instant): Instant {
+  return a !== undefined && a.monotonicMs > b.monotonicMs ? a : b;
 }

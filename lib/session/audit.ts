@@ -1,5 +1,6 @@
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Store, Transaction } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import { rangeThroughRaft } from '../store/through-raft.ts';
 import type { Session } from './session.ts';
 
 export interface AuditOptions {
@@ -64,22 +65,9 @@ async function audit(store: Store, session: Session, { attemptTimeoutMs }: Audit
   }
 
   async function exists(key: string, createRevision?: bigint): Promise<boolean> {
-    const { responses } = await store.transact(readThroughRaft(key), call);
+    const { responses } = await store.transact(rangeThroughRaft({ key }), call);
     const [range] = responses;
     if (range?.type !== 'range') return false;
     return range.entries.some((entry) => createRevision === undefined || entry.createRevision === createRevision);
   }
-}
-
-/**
- * Reads keys by a transaction with a delete that is never taken, since no create revision is below zero. It goes through raft, so it
- * is not stale even on servers whose linearizable reads can be (before 3.4.42 and 3.5.28), and it changes no revision. A delete and
- * not a put, because etcd refuses whatever could need space once its quota is exceeded, taken or not.
- */
-export function readThroughRaft(...keys: readonly [string, ...string[]]): Transaction {
-  return {
-    compare: [{ key: keys[0], target: 'create', is: '<', than: 0n }],
-    then: [{ type: 'delete', key: keys[0] }],
-    otherwise: keys.map((key) => ({ type: 'range' as const, key })),
-  };
 }
