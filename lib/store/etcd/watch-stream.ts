@@ -29,6 +29,9 @@ interface Watch {
 const CANCELLED = 1;
 const UNAVAILABLE = 14;
 
+/** etcd's number for a watch that it refuses. */
+const REFUSED = '-1';
+
 /**
  * One gRPC stream that carries any number of watches. Each has a number of our own choosing that is never used again, so that what
  * comes late for a cancelled watch cannot be taken for another's.
@@ -41,6 +44,8 @@ export class WatchStream {
   readonly #stream: ClientDuplexStream<IWatchRequest, IWatchResponse>;
   readonly #onOver: (stream: WatchStream, status: GrpcStatus | undefined) => void;
   readonly #watches = new Map<string, Watch>();
+  /** The numbers that the server has not answered yet, in the order in which it was asked: so it answers. */
+  readonly #unanswered = new Set<string>();
   #lastId = 0;
   #over = false;
 
@@ -67,6 +72,7 @@ export class WatchStream {
   /** Begins a watch. Returns what ends it from our side, without a word to its listener. */
   watch(request: WatchRequest, listener: WatchListener): () => void {
     const id = String(++this.#lastId);
+    this.#unanswered.add(id);
     this.#watches.set(id, { listener, batches: new RevisionBatches(), created: false });
     this.#stream.write({
       create_request: {
@@ -93,10 +99,11 @@ export class WatchStream {
   }
 
   #receive(response: IWatchResponse): void {
-    const watch = this.#watches.get(response.watch_id);
+    const id = this.#idOf(response);
+    const watch = this.#watches.get(id);
     if (watch === undefined) return;
     if (response.canceled) {
-      this.#forget(response.watch_id);
+      this.#forget(id);
       watch.listener.onEnd(whyCancelled(response, this.connection), !watch.created);
       return;
     }
@@ -108,6 +115,14 @@ export class WatchStream {
     const batch = watch.batches.add(response);
     if (batch !== undefined) watch.listener.onBatch(batch);
     else if (response.events.length === 0) watch.listener.onProgress(revisionOf(response));
+  }
+
+  /** A refusal carries -1 for a number: it is the answer to the oldest question. */
+  #idOf(response: IWatchResponse): string {
+    const [oldest = REFUSED] = this.#unanswered;
+    const id = response.watch_id === REFUSED ? oldest : response.watch_id;
+    if (response.created) this.#unanswered.delete(id);
+    return id;
   }
 
   #forget(id: string): void {

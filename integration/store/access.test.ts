@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { systemRuntime } from '../../lib/runtime/runtime.ts';
+import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import type { Store } from '../../lib/store/store.ts';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { EtcdServer, type EtcdServerOptions } from '../servers/etcd-server.ts';
+import { newLease, putting, verdictOf, Watching } from './probe.ts';
+
+const options = { timeoutMs: 5_000 };
+const root = ['--user', 'root:secret'];
+
+/** A server with a user `app`, who may read and write below `app/`. */
+async function startGuarded(serverOptions: EtcdServerOptions = {}): Promise<EtcdServer> {
+  const server = await EtcdServer.start(serverOptions);
+  for (const command of [
+    ['user', 'add', 'root:secret'],
+    ['user', 'grant-role', 'root', 'root'],
+    ['role', 'add', 'app'],
+    ['role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'app/'],
+    ['user', 'add', 'app:password'],
+    ['user', 'grant-role', 'app', 'app'],
+  ]) {
+    await server.etcdctl(command);
+  }
+  return server;
+}
+
+async function enable(server: EtcdServer): Promise<void> {
+  await server.etcdctl(['role', 'add', 'root']).catch(() => undefined);
+  await server.etcdctl(['auth', 'enable']);
+}
+
+function connect(endpoint: string, password = 'password', username = 'app'): Store {
+  return createEtcdStore(systemRuntime(), { endpoints: [endpoint], auth: { username, password } });
+}
+
+test('who has no permission is denied, for good, and one who has is served', async (t) => {
+  await using server = await startGuarded();
+  await enable(server);
+  const store = connect(server.endpoint);
+  t.is((await verdictOf(store.transact(putting('app/a'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('other'), options))).result, 'denied permanent');
+  t.is((await verdictOf(store.range({ key: 'other' }, options))).result, 'denied permanent');
+
+  const allowed = new Watching(store, { span: { prefix: 'app/' }, fromRevision: 1n });
+  await allowed.until(({ keys }) => keys.length > 0);
+  const denied = new Watching(store, { span: { prefix: '' }, fromRevision: 1n });
+  t.is((await denied.ended).result, 'denied permanent');
+  const later = new Watching(store, { span: { prefix: 'app/' }, fromRevision: 1n });
+  await later.until(({ keys }) => keys.length > 0);
+  await store.transact(putting('app/b'), options);
+  await Promise.all([allowed, later].map((each) => each.until(({ keys }) => keys.includes('app/b'))));
+  t.deepEqual(
+    [allowed.keys, later.keys],
+    [
+      ['app/a', 'app/b'],
+      ['app/a', 'app/b'],
+    ],
+  );
+  await store.close();
+});
+
+test('a wrong password, an unknown user and no user at all are refused for good', async (t) => {
+  await using server = await startGuarded();
+  await enable(server);
+  for (const store of [
+    connect(server.endpoint, 'wrong'),
+    connect(server.endpoint, 'password', 'nobody'),
+    createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] }),
+  ]) {
+    t.is((await verdictOf(store.range({ key: 'app/a' }, options))).result, 'unauthenticated permanent');
+    t.is((await verdictOf(store.transact(putting('app/a'), options))).result, 'unauthenticated permanent');
+    const watching = new Watching(store, { span: { prefix: 'app/' }, fromRevision: 1n });
+    t.regex((await watching.ended).result, /^(unauthenticated|denied) permanent$/);
+    await store.close();
+  }
+});
+
+test('an expired token is renewed without one failure, and what was watched goes on', async (t) => {
+  await using server = await startGuarded({ version: '3.5.30', extraArgs: ['--auth-token-ttl', '1'] });
+  await enable(server);
+  const store = connect(server.endpoint);
+  const { revision } = await store.transact(putting('app/0'), options);
+  const lease = newLease();
+  await store.grant(lease, 60_000, options);
+  await store.renew(lease, options);
+  const before = new Watching(store, { span: { prefix: 'app/' }, fromRevision: revision });
+  await before.until(({ keys }) => keys.length > 0);
+
+  /* Unused for a second it expires, and etcd looks once a second; nothing tells when it has. */
+  const asked = async (): Promise<number> => (await server.startedRpcs()).get('Authenticate') ?? 0;
+  const askedBefore = await asked();
+  await sleep(2_500);
+  const after = new Watching(store, { span: { prefix: 'app/' }, fromRevision: revision });
+  await after.until(({ keys }) => keys.length > 0);
+  t.is((await verdictOf(store.renew(lease, options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('app/1'), options))).result, 'ok');
+  t.true((await asked()) > askedBefore, 'the token had not expired');
+  await Promise.all([before, after].map((each) => each.until(({ keys }) => keys.includes('app/1'))));
+  t.deepEqual(
+    [before.keys, after.keys],
+    [
+      ['app/0', 'app/1'],
+      ['app/0', 'app/1'],
+    ],
+  );
+  await store.close();
+});
+
+test('tokens that a restart or a change of roles made worthless are renewed without one failure', async (t) => {
+  await using server = await startGuarded();
+  await enable(server);
+  const store = connect(server.endpoint);
+  const { revision } = await store.transact(putting('app/a'), options);
+  const early = new Watching(store, { span: { prefix: 'app/' }, fromRevision: revision });
+  await early.until(({ keys }) => keys.length > 0);
+
+  await server.etcdctl([...root, 'role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'more/']);
+  t.is((await verdictOf(store.transact(putting('more/a'), options))).result, 'ok');
+  await server.etcdctl([...root, 'user', 'add', 'somebody:else']);
+  const watching = new Watching(store, { span: { prefix: 'more/' }, fromRevision: 1n });
+  await watching.until(({ keys }) => keys.length > 0);
+  await store.transact(putting('app/a', 'again'), options);
+  await early.until(({ keys }) => keys.length > 1);
+
+  await server.restart();
+  for (const { ended } of [early, watching]) t.is((await ended).error?.outcome, 'transient');
+  const calls = await Promise.all([
+    verdictOf(store.transact(putting('app/b'), options)),
+    verdictOf(store.range({ key: 'app/b' }, options)),
+  ]);
+  t.deepEqual(
+    calls.map(({ result }) => result),
+    ['ok', 'ok'],
+  );
+  await store.close();
+});
+
+test('a password for a cluster that asks for none does no harm, and serves when it begins to', async (t) => {
+  await using server = await startGuarded();
+  const store = connect(server.endpoint);
+  t.is((await verdictOf(store.transact(putting('app/a'), options))).result, 'ok');
+  await enable(server);
+  t.is((await verdictOf(store.transact(putting('app/b'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('other'), options))).result, 'denied permanent');
+  await store.close();
+});
+
+test('asking for a token has a deadline too', async (t) => {
+  await using server = await startGuarded();
+  await enable(server);
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = connect(proxy.endpoint);
+  /* Connected, and not yet known. */
+  t.is((await verdictOf(store.range({ key: 'app/a' }, options))).result, 'ok');
+  await store.close();
+  const other = connect(proxy.endpoint);
+  const connected = verdictOf(other.status({ timeoutMs: 30_000 }));
+  proxy.dropResponses();
+  const writing = await verdictOf(other.transact(putting('app/a'), { timeoutMs: 400 }));
+  t.is(writing.result, 'timeout transient', 'nothing of the write was sent');
+  t.true(writing.tookMs < 650);
+  proxy.heal();
+  t.is((await connected).result, 'ok');
+  await other.close();
+});
