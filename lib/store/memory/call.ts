@@ -39,6 +39,8 @@ export type Call = Request & {
   readonly id: number;
   /** The name of the client. */
   readonly client: string;
+  /** How many revisions ago a read is answered from: a fault. */
+  readonly staleBy?: number;
 };
 
 const WRITES: ReadonlySet<Method> = new Set(['grant', 'revoke', 'renew']);

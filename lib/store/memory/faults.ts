@@ -17,6 +17,8 @@ export type RequestFault =
   /** It arrives a second time, `duplicateAfterMs` later; the second answer goes nowhere. */
   | { readonly duplicateAfterMs: number }
   | { readonly delayMs: number }
+  /** A range, or a transaction that only reads, is answered as of so many revisions ago, as etcd before 3.4.42 and 3.5.28 may do it. */
+  | { readonly staleBy: number }
   /** The cluster refuses it with this error. */
   | { readonly refuseWith: StoreError };
 
@@ -65,10 +67,14 @@ export class Faults {
   readonly #responseRules: ResponseRule[] = [];
   readonly #watchRules: WatchRule[] = [];
   readonly #lines: () => Iterable<WatchLine>;
+  readonly #onSilence: () => () => void;
   #parked: Parked[] = [];
+  #cuts: Undo[] = [];
 
-  constructor(lines: () => Iterable<WatchLine>) {
+  /** `lines`: the open watches. `onSilence` is called when a cut begins, and what it returns when that is mended. */
+  constructor(lines: () => Iterable<WatchLine>, onSilence: () => () => void) {
     this.#lines = lines;
+    this.#onSilence = onSilence;
   }
 
   onRequest(rule: RequestRule): Undo {
@@ -103,17 +109,27 @@ export class Faults {
     return undo;
   }
 
-  /** Nothing gets through in either direction, and nobody is told. What stands on the way is held back or lost. */
+  /**
+   * Nothing gets through in either direction, and nobody is told. Requests and answers are lost. Watches are silent, then break, as
+   * connections do that answer no ping; if the cut is mended before that, they deliver what was held back.
+   */
   cutOff(): Undo {
-    const undo = [this.onRequest(() => 'drop'), this.onResponse(() => 'drop'), this.onWatch(() => 'hold')];
-    return () => {
-      for (const each of undo) each();
-      this.releaseWatches();
+    const rules = [this.onRequest(() => 'drop'), this.onResponse(() => 'drop'), this.onWatch(() => 'hold')];
+    const endOfSilence = this.#onSilence();
+    const mend = (): void => {
+      if (!this.#cuts.includes(mend)) return;
+      this.#cuts = this.#cuts.filter((cut) => cut !== mend);
+      endOfSilence();
+      for (const undo of rules) undo();
+      if (this.#cuts.length === 0) this.releaseWatches();
     };
+    this.#cuts.push(mend);
+    return mend;
   }
 
-  /** Takes every rule back and lets the watches go on. What was parked stays parked. */
+  /** Takes every rule and every cut back, and lets the watches go on. What was parked stays parked. */
   heal(): void {
+    for (const mend of this.#cuts) mend();
     this.#requestRules.length = 0;
     this.#responseRules.length = 0;
     this.#watchRules.length = 0;

@@ -8,13 +8,14 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { StoreError } from '../store-error.ts';
-import type { KeyValue, LeaseKeysResponse, RangeRequest, Span, Transaction, TransactionResponse } from '../store.ts';
+import type { KeyValue, LeaseKeysResponse, Span, Transaction, TransactionResponse } from '../store.ts';
 import { mayWrite, type Answer, type Call } from './call.ts';
 import { Leases } from './leases.ts';
-import { MemoryStore, type Endpoint } from './memory-store.ts';
-import { Mvcc, type Applied } from './mvcc.ts';
+import { MemoryStore, SILENCE_TIMEOUT_MS } from './memory-store.ts';
+import { Mvcc, type Applied, type ReadView } from './mvcc.ts';
+import type { Endpoint, Respond } from './network.ts';
 import { checkSpan } from './transaction-check.ts';
-import { applyTransaction, costsSpace } from './transaction.ts';
+import { applyTransaction, costsSpace, isWrite, readTransaction } from './transaction.ts';
 import { Watchers, type Watcher } from './watchers.ts';
 
 /** Milliseconds: always the same, or drawn anew each time. */
@@ -65,7 +66,7 @@ type State =
   /** Its process is gone: connections are refused. */
   | { readonly is: 'crashed' }
   /** Its process stands still: requests wait in its sockets. */
-  | { readonly is: 'frozen'; readonly waiting: (() => void)[] };
+  | { readonly is: 'frozen'; readonly waiting: (() => void)[]; readonly endOfSilence: () => void };
 
 export class MemoryCluster {
   readonly log: LogEntry[] = [];
@@ -176,13 +177,20 @@ export class MemoryCluster {
 
   /**
    * No answers any more. `crash`: the process is gone, watches break, connections are refused. `freeze`: the process stands still,
-   * so requests wait, and are applied when it goes on, whether or not their callers still wait. No lease ends meanwhile.
+   * so requests wait, and are applied when it goes on, whether or not their callers still wait; watches are silent, then break. No
+   * lease ends meanwhile.
    */
   stop(how: 'crash' | 'freeze' = 'crash'): void {
     if (this.#state.is === 'crashed' || (this.#state.is === 'frozen' && how === 'freeze')) return;
+    if (this.#state.is === 'frozen') this.#state.endOfSilence();
     this.#leases.stop();
-    this.#state = how === 'crash' ? { is: 'crashed' } : { is: 'frozen', waiting: [] };
-    if (how === 'crash') this.#watchers.disconnect();
+    if (how === 'freeze') {
+      const endOfSilence = this.clock.schedule(SILENCE_TIMEOUT_MS, () => this.#watchers.disconnect());
+      this.#state = { is: 'frozen', waiting: [], endOfSilence };
+    } else {
+      this.#state = { is: 'crashed' };
+      this.#watchers.disconnect();
+    }
   }
 
   /**
@@ -190,12 +198,14 @@ export class MemoryCluster {
    * unless `newLeader` says otherwise.
    */
   start({ newLeader = this.#state.is === 'crashed' }: { readonly newLeader?: boolean } = {}): void {
-    if (this.#state.is === 'running') return;
-    const waiting = this.#state.is === 'frozen' ? this.#state.waiting : [];
+    const before = this.#state;
+    if (before.is === 'running') return;
     this.#state = { is: 'running' };
     if (newLeader) this.#leases.start();
     else this.#leases.resume();
-    for (const receive of waiting) receive();
+    if (before.is === 'crashed') return;
+    before.endOfSilence();
+    for (const receive of before.waiting) receive();
   }
 
   /** Another member leads: it counts each lease from its full TTL. */
@@ -220,7 +230,7 @@ export class MemoryCluster {
     this.start();
   }
 
-  #receive(call: Call, respond: (answer: Answer | StoreError) => void): void {
+  #receive(call: Call, respond: Respond): void {
     if (this.#state.is === 'crashed') {
       respond(new StoreError('unreachable', 'transient', 'The connection was refused'));
     } else if (this.#state.is === 'frozen') {
@@ -244,8 +254,10 @@ export class MemoryCluster {
     const { revision } = this.#mvcc;
     switch (call.method) {
       case 'range':
-        return this.#range(call.range);
+        checkSpan(call.range);
+        return this.#view(call).range(call.range);
       case 'transact':
+        if (!isWrite(call.transaction)) return readTransaction(this.#view(call), call.transaction);
         return this.#transact(call.transaction, { call });
       case 'grant':
         if (this.#outOfSpace) throw quotaError();
@@ -263,9 +275,10 @@ export class MemoryCluster {
     }
   }
 
-  #range(request: RangeRequest): Answer<'range'> {
-    checkSpan(request);
-    return this.#mvcc.range(request);
+  /** What a reader sees: the newest revision, but for a fault. */
+  #view({ staleBy = 0 }: Call): ReadView {
+    const revision = this.#mvcc.revision - BigInt(staleBy);
+    return this.#mvcc.asOf(revision > this.#mvcc.compactRevision ? revision : this.#mvcc.compactRevision);
   }
 
   #transact(transaction: Transaction, by: LogEntry['by']): TransactionResponse {

@@ -1,4 +1,3 @@
-import type { Clock } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { StoreError, type StoreFailure } from '../store-error.ts';
 import type {
@@ -16,18 +15,12 @@ import type {
 } from '../store.ts';
 import { mayWrite, type Answer, type Call, type Method, type Request } from './call.ts';
 import { Faults } from './faults.ts';
+import { Network, type Endpoint, type Respond } from './network.ts';
 import { WatchLife } from './watch-life.ts';
-import type { Watcher } from './watchers.ts';
 
-/** The cluster, as its clients reach it. */
-export interface Endpoint {
-  /** The cluster's own time, on which requests travel: it goes on when a client's stands still. */
-  readonly clock: Clock;
-  nextCallId(): number;
-  receive(call: Call, respond: (answer: Answer | StoreError) => void): void;
-  /** Returns what ends the watch. */
-  open(watcher: Watcher): () => void;
-}
+/** As the adapter to a real etcd has it: how long a watch may wait to be accepted, and how long a silent connection is believed in. */
+const WATCH_TIMEOUT_MS = 5_000;
+export const SILENCE_TIMEOUT_MS = 7_000;
 
 export interface MemoryStoreOptions {
   /** For fault rules and the log. */
@@ -42,6 +35,7 @@ export class MemoryStore implements Store {
   readonly faults: Faults;
   readonly #runtime: Runtime;
   readonly #endpoint: Endpoint;
+  readonly #network: Network;
   readonly #latencyMs: () => number;
   readonly #lives = new Set<WatchLife>();
   readonly #calls = new Set<(reason: StoreFailure, message: string) => void>();
@@ -52,7 +46,11 @@ export class MemoryStore implements Store {
     this.#endpoint = endpoint;
     this.#latencyMs = options.latencyMs;
     this.name = options.name;
-    this.faults = new Faults(() => this.#lives);
+    this.faults = new Faults(
+      () => this.#lives,
+      () => runtime.clock.schedule(SILENCE_TIMEOUT_MS, () => this.faults.disconnectWatches()),
+    );
+    this.#network = new Network(runtime.clock, endpoint, this.faults, options.latencyMs);
   }
 
   range(range: RangeRequest, options: CallOptions): Promise<RangeResponse> {
@@ -117,7 +115,7 @@ export class MemoryStore implements Store {
       );
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#calls.add(end);
-      this.#send(call, settle, (respond) => this.#endpoint.receive(call, respond));
+      this.#network.send(call, settle, (arrived, respond) => this.#endpoint.receive(arrived, respond));
     });
   }
 
@@ -130,18 +128,21 @@ export class MemoryStore implements Store {
 
   #openWatch(request: WatchRequest, signal: AbortSignal): WatchLife {
     let close = (): void => undefined;
-    let isOpen = false;
     const life = new WatchLife(this.#runtime.clock, this.faults, {
       request,
       latencyMs: this.#latencyMs,
       onEnd: () => {
         signal.removeEventListener('abort', onAbort);
         this.#lives.delete(life);
+        cancelTimer();
         close();
       },
     });
     const onAbort = (): void =>
       life.end(new StoreError('cancelled', 'transient', 'The watch was cancelled', { cause: signal.reason }));
+    const cancelTimer = this.#runtime.clock.schedule(WATCH_TIMEOUT_MS, () =>
+      life.end(new StoreError('timeout', 'transient', `The watch was not accepted within ${WATCH_TIMEOUT_MS} ms`)),
+    );
     this.#lives.add(life);
     signal.addEventListener('abort', onAbort, { once: true });
 
@@ -151,65 +152,23 @@ export class MemoryStore implements Store {
       return life;
     }
     const call: Call = { method: 'watch', watch: request, id: this.#endpoint.nextCallId(), client: this.name };
-    const onAnswer = (answer: Answer | StoreError): void => {
+    const open = (): void => {
+      cancelTimer();
+      close = this.#endpoint.open({
+        request,
+        deliver: (batch) => life.send(batch),
+        fail: (error) => life.sendError(error),
+      });
+    };
+    const onRefused: Respond = (answer) => {
       if (answer instanceof StoreError) life.end(answer);
     };
-    this.#send(call, onAnswer, (respond) => {
-      this.#endpoint.receive(call, (answer) => {
+    this.#network.send(call, onRefused, (arrived, respond) => {
+      this.#endpoint.receive(arrived, (answer) => {
         if (answer instanceof StoreError) respond(answer);
-        else if (this.#lives.has(life) && !isOpen) {
-          isOpen = true;
-          const watcher: Watcher = {
-            request,
-            deliver: (batch) => life.send(batch),
-            fail: (error) => life.sendError(error),
-          };
-          close = this.#endpoint.open(watcher);
-        }
+        else if (this.#lives.has(life) && !life.isOpen) open();
       });
     });
     return life;
   }
-
-  /** Takes a request to the cluster, as far as the faults let it. */
-  #send(
-    call: Call,
-    onAnswer: (answer: Answer | StoreError) => void,
-    arrive: (respond: (answer: Answer | StoreError) => void) => void,
-  ): void {
-    const fault = this.faults.decideRequest(call);
-    const deliver = (): void => arrive((answer) => this.#sendBack(call, answer, onAnswer));
-    const travel = (extraMs: number): void => after(this.#endpoint.clock, this.#latencyMs() + extraMs, deliver);
-    if (fault === 'deliver') travel(0);
-    else if (fault === 'drop') return;
-    else if (fault === 'park') this.faults.park(call, deliver);
-    else if (fault === 'refuse') {
-      const error = new StoreError('unreachable', 'transient', 'The connection was refused');
-      after(this.#runtime.clock, 0, () => onAnswer(error));
-    } else if ('delayMs' in fault) travel(fault.delayMs);
-    else if ('refuseWith' in fault) after(this.#runtime.clock, 2 * this.#latencyMs(), () => onAnswer(fault.refuseWith));
-    else {
-      travel(0);
-      travel(fault.duplicateAfterMs);
-    }
-  }
-
-  #sendBack(call: Call, answer: Answer | StoreError, onAnswer: (answer: Answer | StoreError) => void): void {
-    const fault = this.faults.decideResponse(call, answer);
-    const travel = (what: Answer | StoreError, extraMs: number): void =>
-      after(this.#runtime.clock, this.#latencyMs() + extraMs, () => onAnswer(what));
-    if (fault === 'deliver') travel(answer, 0);
-    else if (fault === 'drop') return;
-    else if (fault === 'break') {
-      const outcome = mayWrite(call) ? 'unknown' : 'transient';
-      travel(new StoreError('unreachable', outcome, 'The connection broke before an answer came'), 0);
-    } else if ('delayMs' in fault) travel(answer, fault.delayMs);
-    else travel(fault.answer, 0);
-  }
-}
-
-/** Without a delay no timer is needed, so a test without latency need not move its clock. */
-function after(clock: Clock, delayMs: number, run: () => void): void {
-  if (delayMs > 0) clock.schedule(delayMs, run);
-  else void Promise.resolve().then(run);
 }

@@ -10,6 +10,7 @@
 import { StoreError } from '../store-error.ts';
 import type { KeyValue, RangeRequest, RangeResponse, Span, WatchEvent } from '../store.ts';
 import { compareKeys, covers, KeyIndex } from './key-order.ts';
+import { answerRange } from './range-answer.ts';
 
 /** What one revision did, in the order in which it did it. */
 export interface Applied {
@@ -19,7 +20,10 @@ export interface Applied {
 
 /** A read view: the store between batches, or a batch that sees its own writes. */
 export interface ReadView {
+  readonly revision: bigint;
   range(request: RangeRequest): RangeResponse;
+  /** Throws for a revision that cannot be read in this view. `0n` stands for the newest. */
+  expectReadable(revision: bigint): void;
 }
 
 interface Version {
@@ -58,7 +62,8 @@ export class Mvcc implements ReadView {
   rangeAt(revision: bigint, request: RangeRequest): RangeResponse {
     this.expectReadable(request.revision ?? 0n, revision);
     const asked = request.revision ?? 0n;
-    const found = asked <= 0n || asked === revision ? this.#current(request) : this.#asOf(asked, request);
+    const isCurrent = revision >= this.#revision && (asked <= 0n || asked === revision);
+    const found = isCurrent ? this.#current(request) : this.#past(asked <= 0n ? revision : asked, request);
     return answerRange(found, request, revision);
   }
 
@@ -69,6 +74,15 @@ export class Mvcc implements ReadView {
       throw new StoreError('future-revision', 'permanent', `Expected a revision up to ${newest}, got ${revision}`);
     }
     if (revision < this.#compactRevision) throw compactedError(revision, this.#compactRevision);
+  }
+
+  /** The store as it was when `revision` was its newest. */
+  asOf(revision: bigint): ReadView {
+    return {
+      revision,
+      range: (request) => this.rangeAt(revision, request),
+      expectReadable: (asked) => this.expectReadable(asked, revision),
+    };
   }
 
   begin(): Batch {
@@ -149,7 +163,7 @@ export class Mvcc implements ReadView {
     return this.#index.within(request, request.from).flatMap((key) => this.#live.get(key) ?? []);
   }
 
-  #asOf(revision: bigint, request: RangeRequest): readonly KeyValue[] {
+  #past(revision: bigint, request: RangeRequest): readonly KeyValue[] {
     const { from } = request;
     const keys = [...this.#versions.keys()].filter(
       (key) => covers(request, key) && (from === undefined || compareKeys(key, from) >= 0),
@@ -186,6 +200,10 @@ export class Batch implements ReadView {
 
   range(request: RangeRequest): RangeResponse {
     return this.#mvcc.rangeAt(this.revision, request);
+  }
+
+  expectReadable(revision: bigint): void {
+    this.#mvcc.expectReadable(revision);
   }
 
   put(key: string, value: string, lease: bigint): void {
@@ -236,29 +254,6 @@ export function compactedError(revision: bigint, compactRevision: bigint): Store
       compactRevision,
     },
   );
-}
-
-/** As etcd does it: count first, then filter, then sort, then cut. */
-function answerRange(found: readonly KeyValue[], request: RangeRequest, revision: bigint): RangeResponse {
-  const count = found.length;
-  if (request.countOnly === true) return { revision, entries: [], count, more: false };
-  const { minModRevision = 0n, maxCreateRevision = 0n, limit = 0, sort, keysOnly } = request;
-  const matching = found.filter(
-    (entry) =>
-      (minModRevision === 0n || entry.modRevision >= minModRevision) &&
-      (maxCreateRevision === 0n || entry.createRevision <= maxCreateRevision),
-  );
-  const sorted = sort === undefined ? matching : matching.toSorted(entryOrder(sort));
-  const cut = limit > 0 ? sorted.slice(0, limit) : sorted;
-  const entries = keysOnly === true ? cut.map((entry) => ({ ...entry, value: '' })) : cut;
-  return { revision, entries, count, more: cut.length < sorted.length };
-}
-
-function entryOrder({ by, order }: NonNullable<RangeRequest['sort']>): (a: KeyValue, b: KeyValue) => number {
-  const sign = order === 'ascend' ? 1 : -1;
-  if (by === 'key') return (a, b) => sign * compareKeys(a.key, b.key);
-  const field = by === 'create' ? 'createRevision' : 'modRevision';
-  return (a, b) => sign * Number(a[field] - b[field]);
 }
 
 function lastOfEachKey(events: readonly WatchEvent[]): readonly WatchEvent[] {

@@ -17,6 +17,8 @@ export interface LeaseView {
   detach(key: string): void;
 }
 
+type Write = Extract<Operation, { readonly type: 'put' | 'delete' }>;
+
 /** The branches to take: of a transaction, and of each one nested in the taken branch, in its order. */
 interface Path {
   readonly succeeded: boolean;
@@ -33,9 +35,20 @@ export function applyTransaction(
   const path = choosePath(mvcc, transaction);
   checkPath(mvcc, leases, path);
   const batch = mvcc.begin();
-  const response = applyPath(batch, leases, path);
+  const response = walk(path, batch, (operation) => writeTo(batch, leases, operation));
   const { revision } = batch;
   return { response: stamp(response, revision), applied: batch.end() };
+}
+
+/** A transaction that only reads. It answers from one member, which may be behind. */
+export function readTransaction(view: ReadView, transaction: Transaction): TransactionResponse {
+  checkTransaction(transaction);
+  const path = choosePath(view, transaction);
+  checkRevisions(view, operationsOf(path));
+  const refuse = (): never => {
+    throw new Error('Expected a transaction that only reads');
+  };
+  return stamp(walk(path, view, refuse), view.revision);
 }
 
 /** Whether a transaction can write, whichever branch it takes: then it goes through raft. */
@@ -74,15 +87,19 @@ function compareEntry(compare: Compare, entry: KeyValue): boolean {
   return (actual === compare.than) === (compare.is === '=');
 }
 
-/** All leases first, then all revisions: with both wrong, etcd complains about the lease. */
-function checkPath(mvcc: Mvcc, leases: LeaseView, path: Path): void {
+/** With a lease and a revision wrong, etcd complains about the lease. */
+function checkPath(view: ReadView, leases: LeaseView, path: Path): void {
   const operations = operationsOf(path);
   for (const operation of operations) {
     if (operation.type !== 'put' || operation.lease === undefined || operation.lease === 0n) continue;
     if (!leases.has(operation.lease)) throw leaseNotFound(operation.lease);
   }
+  checkRevisions(view, operations);
+}
+
+function checkRevisions(view: ReadView, operations: readonly Operation[]): void {
   for (const operation of operations) {
-    if (operation.type === 'range') mvcc.expectReadable(operation.revision ?? 0n);
+    if (operation.type === 'range') view.expectReadable(operation.revision ?? 0n);
   }
 }
 
@@ -90,21 +107,26 @@ function operationsOf({ operations, nested }: Path): readonly Operation[] {
   return [...operations, ...nested.flatMap(operationsOf)];
 }
 
-function applyPath(batch: Batch, leases: LeaseView, path: Path): TransactionResponse {
+/** The operations of the path in order: `view` answers what reads, `write` does the rest. */
+function walk(path: Path, view: ReadView, write: (operation: Write) => OperationResponse): TransactionResponse {
   let nested = 0;
   const responses = path.operations.map((operation): OperationResponse => {
-    if (operation.type === 'txn') return { type: 'txn', ...applyPath(batch, leases, path.nested[nested++] as Path) };
-    if (operation.type === 'range') return { type: 'range', ...batch.range(operation) };
-    if (operation.type === 'put') {
-      batch.put(operation.key, operation.value, operation.lease ?? 0n);
-      leases.attach(operation.key, operation.lease ?? 0n);
-      return { type: 'put' };
-    }
-    const keys = batch.delete(operation);
-    for (const key of keys) leases.detach(key);
-    return { type: 'delete', deleted: keys.length };
+    if (operation.type === 'txn') return { type: 'txn', ...walk(path.nested[nested++] as Path, view, write) };
+    if (operation.type === 'range') return { type: 'range', ...view.range(operation) };
+    return write(operation);
   });
   return { succeeded: path.succeeded, revision: 0n, responses };
+}
+
+function writeTo(batch: Batch, leases: LeaseView, operation: Write): OperationResponse {
+  if (operation.type === 'put') {
+    batch.put(operation.key, operation.value, operation.lease ?? 0n);
+    leases.attach(operation.key, operation.lease ?? 0n);
+    return { type: 'put' };
+  }
+  const keys = batch.delete(operation);
+  for (const key of keys) leases.detach(key);
+  return { type: 'delete', deleted: keys.length };
 }
 
 /** The whole transaction has one revision, which is known when its last operation is done. */

@@ -21,6 +21,7 @@ export class WatchLife implements AsyncIterator<WatchBatch>, WatchLine {
   readonly #inbox: Message[] = [];
   readonly #held: Message[] = [];
   readonly #underWay = new Set<() => void>();
+  #isOpen = false;
   #holding = false;
   #lastDueMs = 0;
   #ended = false;
@@ -32,8 +33,14 @@ export class WatchLife implements AsyncIterator<WatchBatch>, WatchLine {
     this.#options = options;
   }
 
+  /** Whether the cluster has accepted the watch. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** The cluster sends a batch. */
   send(batch: WatchBatch): void {
+    this.#isOpen = true;
     const fault = this.#faults.decideWatch(this.#options.request, batch);
     const message = { batch };
     if (fault === 'drop') return;
