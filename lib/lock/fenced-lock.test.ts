@@ -554,6 +554,22 @@ test('close refuses those who wait', async (t) => {
   t.is(world.cluster.entries(LOCK).length, 1);
 });
 
+for (const method of ['grant', 'transact'] as const) {
+  test(`close while the session is being opened (${method}) ends, and leaves neither key nor timer`, async (t) => {
+    const world = new VirtualWorld();
+    const { coordinator, store } = world.start();
+    store.faults.nextResponse(method, { delayMs: 300 });
+    await world.advance(200);
+    t.is(world.cluster.leases.length, 1);
+    await world.settle(coordinator.close(), 5_000);
+    await world.advance(6_000);
+    t.deepEqual(world.cluster.entries('test/'), []);
+    t.deepEqual(world.cluster.leases, []);
+    t.is(world.runtime.clock.pendingTimers, 0);
+    t.is(world.cluster.openWatches, 0);
+  });
+}
+
 const wrong: readonly [
   string,
   (lock: ReturnType<Awaited<ReturnType<VirtualWorld['connect']>>['coordinator']['lock']>) => unknown,

@@ -132,7 +132,9 @@ export class SessionKeeper {
         .revoke(session.lease, { timeoutMs: this.#repetition.attemptTimeoutMs })
         .catch((failure: unknown) => this.#unrevoked(session, failure));
     }
-    await Promise.allSettled([this.#run, ...this.#farewells]);
+    /* A session that was being opened says farewell when it is there, so the farewells are counted after it. */
+    await Promise.allSettled([this.#run]);
+    await Promise.allSettled([...this.#farewells]);
   }
 
   async #keep(): Promise<void> {
@@ -140,6 +142,10 @@ export class SessionKeeper {
     while (!signal.aborted) {
       try {
         const session = await this.#open(signal);
+        if (signal.aborted) {
+          session.lose(signal.reason as Error);
+          return this.#bidFarewell(session);
+        }
         this.#refusal = undefined;
         this.#session = session;
         this.#runtime.logger.info('A session was opened', {
