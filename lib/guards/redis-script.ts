@@ -7,9 +7,8 @@
  * The check is one line, so that the line numbers in Redis' errors are those of the script that follows it.
  */
 import { OutcomeUnknownError, StaleTokenError } from '../errors.ts';
-import { abortable, linkSignals } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { deadlineSignal } from './deadline.ts';
+import { answerWithin } from './deadline.ts';
 import { isReply, isUnsent, type Evaluate } from './redis-client.ts';
 
 const CHECK = [
@@ -53,17 +52,14 @@ export interface ScriptCall {
 export async function callScript(clock: Clock, evaluate: Evaluate, call: ScriptCall): Promise<unknown> {
   const { resource, token, signal, timeoutMs } = call;
   signal?.throwIfAborted();
-  const deadline = deadlineSignal(clock, timeoutMs, () => new Error(`Redis did not answer within ${timeoutMs} ms`));
-  const stop = linkSignals(signal, deadline.signal);
   let reply: unknown;
   try {
-    reply = await abortable(evaluate(call.script, call.keys, [token.toString(), ...call.args]), stop.signal);
+    const answer = evaluate(call.script, call.keys, [token.toString(), ...call.args]);
+    const timedOut = (): Error => new Error(`Redis did not answer within ${timeoutMs} ms`);
+    reply = await answerWithin(clock, answer, { timeoutMs, timedOut, signal });
   } catch (error) {
     if (isReply(error) || isUnsent(error) || error instanceof TypeError) throw error;
     throw unknownOutcome('sent to Redis and not answered', error);
-  } finally {
-    stop.unlink();
-    deadline.cancel();
   }
 
   const [verdict, result] = Array.isArray(reply) ? (reply as unknown[]) : [];
