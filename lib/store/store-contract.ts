@@ -11,8 +11,6 @@ import { rangeCases } from './contract/ranges.ts';
 import { transactionCases } from './contract/transactions.ts';
 import { watchCases } from './contract/watches.ts';
 
-export type { Assert, ContractCase, ContractWorld } from './contract/contract.ts';
-
 export const storeContract: readonly ContractCase[] = [
   ...transactionCases,
   ...rangeCases,

@@ -245,7 +245,7 @@ export function keyOf(event: WatchEvent): string {
   return event.type === 'put' ? event.entry.key : event.key;
 }
 
-export function compactedError(revision: bigint, compactRevision: bigint): StoreError {
+function compactedError(revision: bigint, compactRevision: bigint): StoreError {
   return new StoreError(
     'compacted',
     'permanent',

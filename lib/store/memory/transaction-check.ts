@@ -4,8 +4,8 @@ import type { Operation, Span, Transaction } from '../store.ts';
 import { covers } from './key-order.ts';
 
 /** `--max-txn-ops` and `--max-request-bytes` as etcd has them without the flags. */
-export const MAX_OPERATIONS = 128;
-export const MAX_REQUEST_BYTES: number = 1.5 * 1024 * 1024;
+const MAX_OPERATIONS = 128;
+const MAX_REQUEST_BYTES = 1.5 * 1024 * 1024;
 
 /** Throws a StoreError if etcd would refuse the request as such. */
 export function checkTransaction(transaction: Transaction): void {
