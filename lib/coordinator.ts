@@ -1,17 +1,21 @@
 /** The composition root: the only file that builds the parts and knows all of them. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
+import type { CacheOptions } from './cache/cache-options.ts';
+import { Cache, type CacheContext } from './cache/cache.ts';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
 import { FencedLock, type LockContext } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
+import { Replicas } from './replica/replicas.ts';
 import { RetryBudget } from './resilience/retry-budget.ts';
 import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
 import { marginMs, SessionKeeper } from './session/keeper.ts';
 import { leaseHex } from './session/keyspace.ts';
+import { Operations } from './session/operations.ts';
 import { createEtcdStore } from './store/etcd/etcd-store.ts';
 import type { Repetition } from './store/repeat.ts';
 import { RevisionFloor } from './store/revision-floor.ts';
@@ -43,6 +47,8 @@ export class Coordinator implements AsyncDisposable {
   readonly #keeper: SessionKeeper;
   readonly #queue: WaitQueue;
   readonly #locks: LockContext;
+  readonly #replicas: Replicas;
+  readonly #caches: CacheContext;
   readonly #cancelStart: () => void;
   #closing: Promise<void> | undefined;
 
@@ -56,7 +62,10 @@ export class Coordinator implements AsyncDisposable {
       attemptTimeoutMs: timeoutMs,
       budget: new RetryBudget(runtime.clock),
     };
-    this.#store = new RevisionFloor(runtime, store, (error) => this.#keeper.giveUpCurrent(error));
+    this.#store = new RevisionFloor(runtime, store, (error) => {
+      this.#keeper.giveUpCurrent(error);
+      this.#replicas.resyncAll(error.message);
+    });
     this.#health = new Health(runtime, { ttlMs, marginMs });
     this.#keeper = new SessionKeeper(runtime, this.#store, this.#health, keyspace, repetition, {
       ttlMs,
@@ -73,6 +82,15 @@ export class Coordinator implements AsyncDisposable {
       repetition,
       deadlineMs,
       held: new AsyncLocalStorage(),
+    };
+    this.#replicas = new Replicas(runtime, this.#store, repetition);
+    this.#caches = {
+      runtime,
+      replicas: this.#replicas,
+      operations: new Operations(runtime, this.#store, repetition, (signal) => this.#keeper.session(signal)),
+      health: this.#health,
+      keyspace,
+      deadlineMs,
     };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
     this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
@@ -146,6 +164,15 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
+   * The keys under a prefix, kept in memory: read without I/O, with their age and revision. Begins to follow them at once. `routes/` and
+   * `routes/eu/` are caches of their own, the first one containing the second.
+   */
+  cache(prefix: string, options: CacheOptions = {}): Cache {
+    this.#expectOpen();
+    return new Cache(this.#caches, prefix, options);
+  }
+
+  /**
    * Closes: takes nothing new, tells what runs under a lock to stop (ClosedError on its signal), waits for it for at most `drainMs`
    * (default 10,000), releases, revokes the lease. What will not end in time keeps its key until the lease ends by itself: nothing is
    * ever released under running work. Idempotent; never rejects. Fit for a SIGTERM handler.
@@ -170,6 +197,7 @@ export class Coordinator implements AsyncDisposable {
         drainMs,
       });
     }
+    await this.#replicas.close();
     await this.#keeper.close({ revoke: drained });
     this.#health.close();
     await this.#store.close();

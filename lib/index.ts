@@ -1,3 +1,6 @@
+export type { Cache, CacheChange, CacheStats, ReadOptions, WriteOptions } from './cache/cache.ts';
+export type { CacheOptions } from './cache/cache-options.ts';
+export type { CachedEntry, Source } from './cache/cached-entry.ts';
 export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
 export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
 export {

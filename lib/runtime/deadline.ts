@@ -13,7 +13,20 @@ export class DeadlineReached extends Error {
  * Does `act` under a signal that aborts after `deadlineMs`, or with the caller's own. Settles then whatever `act` does: with
  * DeadlineReached, or with the caller's reason.
  */
-export async function withinDeadline<T>(
+export function withinDeadline<T>(
+  clock: Clock,
+  deadlineMs: number,
+  caller: AbortSignal | undefined,
+  act: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return underDeadline(clock, deadlineMs, caller, (signal) => abortable(act(signal), signal));
+}
+
+/**
+ * As {@link withinDeadline}, but leaves the last word to `act`, which has to settle soon after its signal aborts: only it knows whether
+ * something had been sent by then.
+ */
+export async function underDeadline<T>(
   clock: Clock,
   deadlineMs: number,
   caller: AbortSignal | undefined,
@@ -24,7 +37,7 @@ export async function withinDeadline<T>(
   const { signal, unlink } = linkSignals(caller, deadline.signal);
   try {
     signal.throwIfAborted();
-    return await abortable(act(signal), signal);
+    return await act(signal);
   } finally {
     cancel();
     unlink();

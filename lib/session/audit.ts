@@ -52,7 +52,7 @@ async function audit(store: Store, session: Session, { attemptTimeoutMs }: Audit
   const listed = new Set(keys);
   /* 3 */
   for (const key of listed) {
-    if (key === sessionKey || before.has(key) || session.owners.has(key)) continue;
+    if (key.startsWith(sessionKey) || before.has(key) || session.owners.has(key)) continue;
     await store.transact({ compare: [], then: [{ type: 'delete', key }] }, call);
   }
   /* 4 */

@@ -36,6 +36,15 @@ export function encodeSegment(what: string, name: string): string {
   return encoded;
 }
 
+/** Segments between `/`, each encoded; empty ones stay empty. */
+export function encodePath(what: string, path: string): string {
+  expectText(what, path);
+  return path
+    .split('/')
+    .map((segment) => (segment === '' ? '' : encodeSegment(what, segment)))
+    .join('/');
+}
+
 /** The name that {@link encodeSegment} made a segment of; a segment that is none comes back as it is. */
 export function decodeSegment(segment: string): string {
   try {
@@ -43,6 +52,11 @@ export function decodeSegment(segment: string): string {
   } catch {
     return segment;
   }
+}
+
+/** The path that {@link encodePath} made. */
+export function decodePath(path: string): string {
+  return path.split('/').map(decodeSegment).join('/');
 }
 
 export class Keyspace {
@@ -65,6 +79,11 @@ export class Keyspace {
 
   session(lease: bigint): string {
     return `${this.sessions}${leaseHex(lease)}`;
+  }
+
+  /** The prefix of a cache. Its `/` stay, so that one cache can be part of another. */
+  cache(prefix: string): string {
+    return `${this.#root}/cache/${encodePath('the prefix of the cache', prefix)}`;
   }
 
   /** The prefix under which the contenders for `name` queue. */

@@ -1,0 +1,41 @@
+import type { Replica } from '../replica/replica.ts';
+import type { KeyValue } from '../store/store.ts';
+
+/** How a value is known: proved within twice `freshnessMs`, not proved for longer, or only from a file of an earlier process. */
+export type Source = 'live' | 'stale' | 'snapshot';
+
+/** A value as it was at a revision. Age and source are computed when they are read. */
+export interface CachedEntry {
+  readonly value: string;
+  /** The revision of its last write. */
+  readonly revision: bigint;
+  readonly ageMs: number;
+  readonly source: Source;
+  toJSON(): { value: string; revision: string; ageMs: number; source: Source };
+}
+
+/** One object for each life of a value, so that serving it allocates nothing. */
+export class Entry implements CachedEntry {
+  readonly value: string;
+  readonly revision: bigint;
+  readonly #replica: Replica;
+
+  constructor(replica: Replica, { value, modRevision }: KeyValue) {
+    this.#replica = replica;
+    this.value = value;
+    this.revision = modRevision;
+  }
+
+  get ageMs(): number {
+    return this.#replica.ageMs();
+  }
+
+  get source(): Source {
+    if (this.#replica.origin === 'snapshot') return 'snapshot';
+    return this.#replica.isFresh() ? 'live' : 'stale';
+  }
+
+  toJSON(): ReturnType<CachedEntry['toJSON']> {
+    return { value: this.value, revision: this.revision.toString(), ageMs: this.ageMs, source: this.source };
+  }
+}

@@ -1,0 +1,64 @@
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Repetition } from '../store/repeat.ts';
+import type { Store } from '../store/store.ts';
+import { Replica, type ReplicaOptions } from './replica.ts';
+
+/** A share in a replica, to be given back. */
+export interface ReplicaShare {
+  readonly replica: Replica;
+  /** Closes the replica with its last share. Idempotent. */
+  release(): Promise<void>;
+}
+
+/** The replicas of one coordinator. Those who ask for the same span in the same way share one, its watch and its proofs. */
+export class Replicas {
+  readonly #runtime: Runtime;
+  readonly #store: Store;
+  readonly #repetition: Repetition;
+  readonly #shared = new Map<string, { readonly replica: Replica; shares: number }>();
+
+  constructor(runtime: Runtime, store: Store, repetition: Repetition) {
+    this.#runtime = runtime;
+    this.#store = store;
+    this.#repetition = repetition;
+  }
+
+  open(options: ReplicaOptions): ReplicaShare {
+    const id = JSON.stringify([options.span, options.freshnessMs, options.maxEntries, options.maxBytes]);
+    let shared = this.#shared.get(id);
+    if (shared === undefined) {
+      const replica = new Replica(this.#runtime, this.#store, this.#repetition, options);
+      shared = { replica, shares: 0 };
+      this.#shared.set(id, shared);
+      replica.start();
+    }
+    const mine = shared;
+    mine.shares += 1;
+    let released: Promise<void> | undefined;
+    return {
+      replica: mine.replica,
+      release: () => {
+        released ??= this.#release(id, mine);
+        return released;
+      },
+    };
+  }
+
+  /** The store was restored: nothing that is known can be trusted. */
+  resyncAll(reason: string): void {
+    for (const { replica } of this.#shared.values()) replica.resync(reason);
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#shared.values()];
+    this.#shared.clear();
+    await Promise.all(all.map(({ replica }) => replica.close()));
+  }
+
+  async #release(id: string, shared: { readonly replica: Replica; shares: number }): Promise<void> {
+    shared.shares -= 1;
+    if (shared.shares > 0) return;
+    if (this.#shared.get(id) === shared) this.#shared.delete(id);
+    await shared.replica.close();
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Writes that are done once, whatever happens to their answers.
+ *
+ * Protocol, one operation of a session at a time:
+ * 1. commit: one transaction: if the session's generation is the one we know, and what the caller compares holds, do the writes and put
+ *    the operation's ID under the session's marker.
+ * 2. settle: if it was not answered, another transaction rewrites the session key, so that the first can never be applied from now on,
+ *    and reads the marker. It bears our ID: it was applied, at the marker's revision. It does not: it was not, and will not be; so
+ *    commit again.
+ *
+ * A compare-and-set that recognises its own success, and a plain put that is not repeated blindly, are the same thing here. If the
+ * settling is not answered in time, nobody knows, and the caller is told just that.
+ */
+import { OutcomeUnknownError } from '../errors.ts';
+import { abortable } from '../runtime/abort.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { repeat, type Repetition } from '../store/repeat.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
+import { saysLeaseIsGone, type Session } from './session.ts';
+
+/** What became of a transaction. It took effect as a whole at `revision`, or its compares did not hold and nothing was written. */
+export interface Committed {
+  readonly succeeded: boolean;
+  readonly revision: bigint;
+  /** Of the branch that was taken; none where the success was recognised only afterwards. */
+  readonly responses: readonly OperationResponse[];
+}
+
+export class Operations {
+  readonly #runtime: Runtime;
+  readonly #store: Store;
+  readonly #repetition: Repetition;
+  readonly #session: (signal: AbortSignal) => Promise<Session>;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    runtime: Runtime,
+    store: Store,
+    repetition: Repetition,
+    session: (signal: AbortSignal) => Promise<Session>,
+  ) {
+    this.#runtime = runtime;
+    this.#store = store;
+    this.#repetition = repetition;
+    this.#session = session;
+  }
+
+  /**
+   * Commits once. Rejects with a StoreError if nothing was written, with OutcomeUnknownError if that cannot be known within the signal's
+   * time, and with `signal.reason` if nothing was sent.
+   */
+  commit(transaction: Transaction, signal: AbortSignal): Promise<Committed> {
+    const progress = { isSent: false };
+    const turn = this.#last.then(() => this.#commit(transaction, signal, progress));
+    this.#last = turn.catch(() => {});
+    return abortable(turn, signal).catch((error: unknown) => {
+      /* The caller is answered in time; the settling goes on, since the next operation needs its outcome. */
+      if (signal.aborted && progress.isSent) throw unknownOutcome('it took too long', signal.reason);
+      throw error;
+    });
+  }
+
+  async #commit(transaction: Transaction, signal: AbortSignal, progress: { isSent: boolean }): Promise<Committed> {
+    for (;;) {
+      signal.throwIfAborted();
+      const session = await this.#session(signal);
+      const id = this.#runtime.random.bits64().toString(36);
+      try {
+        progress.isSent = true;
+        const answer = await this.#send(session, id, transaction);
+        if (answer !== undefined) return answer;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        if (error.outcome !== 'unknown') progress.isSent = false;
+        if (saysLeaseIsGone(error)) {
+          session.lose(new Error('etcd answered that the lease is gone'));
+          continue;
+        }
+        if (error.outcome === 'permanent') throw error;
+        session.probe();
+        if (error.outcome === 'unknown') {
+          const settled = await this.#settle(session, id, error, signal);
+          if (settled !== undefined) return settled;
+          progress.isSent = false;
+        } else {
+          await this.#pause(signal);
+        }
+      }
+    }
+  }
+
+  /** 1. Nothing: it was refused for an older generation alone. */
+  async #send(session: Session, id: string, transaction: Transaction): Promise<Committed | undefined> {
+    const { key } = session.identity;
+    const { generation } = session;
+    const answer = await this.#store.transact(
+      {
+        compare: [{ key, target: 'mod', is: '=', than: generation }, ...transaction.compare],
+        then: [{ type: 'put', key: markerOf(session), value: id, lease: session.lease }, ...transaction.then],
+        otherwise: [{ type: 'range', key, keysOnly: true }, ...(transaction.otherwise ?? [])],
+      },
+      { timeoutMs: this.#repetition.attemptTimeoutMs, signal: session.signal },
+    );
+    const { succeeded, revision } = answer;
+    const [first, ...responses] = answer.responses;
+    if (succeeded) return { succeeded, revision, responses };
+    const found = entryOf(first)?.modRevision ?? 0n;
+    if (found < generation) session.lose(new Error('the session key is not in etcd any more, or an older one is'));
+    if (found !== generation) {
+      session.advance(found);
+      return undefined;
+    }
+    return { succeeded, revision, responses };
+  }
+
+  /** 2. Nothing: it was not applied and never will be. */
+  async #settle(session: Session, id: string, cause: StoreError, signal: AbortSignal): Promise<Committed | undefined> {
+    const { key, value } = session.identity;
+    const settle = () => {
+      session.signal.throwIfAborted();
+      return this.#store.transact(
+        {
+          compare: [{ key, target: 'create', is: '!=', than: 0n }],
+          then: [
+            { type: 'put', key, value, lease: session.lease },
+            { type: 'range', key: markerOf(session) },
+          ],
+        },
+        { timeoutMs: this.#repetition.attemptTimeoutMs, signal: session.signal },
+      );
+    };
+    try {
+      const settling = repeat(this.#runtime, this.#repetition, settle, { signal });
+      const { succeeded, revision, responses } = await abortable(settling, signal);
+      if (!succeeded) throw new StoreError('lease-not-found', 'permanent', 'the session key is gone');
+      session.advance(revision);
+      const marker = entryOf(responses[1]);
+      return marker?.value === id ? { succeeded: true, revision: marker.modRevision, responses: [] } : undefined;
+    } catch (error) {
+      throw unknownOutcome(cause.message, signal.aborted ? signal.reason : error);
+    }
+  }
+
+  #pause(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#runtime;
+    return sleep(clock, this.#repetition.baseMs * (1 + random.uniform()), signal);
+  }
+}
+
+function unknownOutcome(why: string, cause: unknown): OutcomeUnknownError {
+  return new OutcomeUnknownError(
+    `A write was sent and no answer came (${why}). It may have been applied, and may still be applied.`,
+    { cause },
+  );
+}
+
+/** One marker a session: operations take turns, and each one's ID is there until the next one's. */
+function markerOf(session: Session): string {
+  return `${session.identity.key}/operation`;
+}
+
+function entryOf(response: OperationResponse | undefined): KeyValue | undefined {
+  return response?.type === 'range' ? response.entries[0] : undefined;
+}
