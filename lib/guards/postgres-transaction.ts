@@ -12,9 +12,9 @@
  * what was open. After it was sent, only an answer tells, and without one the outcome is unknown.
  */
 import { CoordinationUnavailableError, LockLostError, OutcomeUnknownError } from '../errors.ts';
-import { abortable, linkSignals } from '../runtime/abort.ts';
+import { abortable, linkSignals, onAbort } from '../runtime/abort.ts';
 import { elapsedMs, type Clock, type Instant } from '../runtime/clock.ts';
-import { deadlineSignal } from './deadline.ts';
+import { withinDeadline } from '../runtime/deadline.ts';
 import { Loan, type PostgresPool, type PostgresPoolClient } from './postgres-client.ts';
 
 const ISOLATIONS = ['read committed', 'repeatable read', 'serializable'] as const;
@@ -84,15 +84,16 @@ class TimeLimit {
   readonly #ofHolder: boolean;
 
   constructor(clock: Clock, { held, deadlineMs }: TransactionLimits) {
+    // Before the validity is read: what passes in between must not be added to it.
+    this.#begunAt = clock.now();
     const remainingMs = held === undefined ? Number.POSITIVE_INFINITY : held.remainingMs();
     if (!(remainingMs > 0)) throw new LockLostError('The holder is lost already: the transaction was not begun.');
     this.#clock = clock;
-    this.#begunAt = clock.now();
     this.#limitMs = Math.min(deadlineMs, remainingMs, MAX_TIMEOUT_MS);
     this.#ofHolder = remainingMs < deadlineMs;
-    const { signal, cancel } = deadlineSignal(clock, this.#limitMs, () => this.#error());
-    this.signal = signal;
-    this.cancel = cancel;
+    const controller = new AbortController();
+    this.signal = controller.signal;
+    this.cancel = clock.schedule(this.#limitMs, () => controller.abort(this.#error()));
   }
 
   get leftMs(): number {
@@ -104,9 +105,9 @@ class TimeLimit {
     if (this.leftMs < 1) throw this.#error(cause);
   }
 
-  forRollback(): ReturnType<typeof deadlineSignal> {
+  async withinTimeToRollBack(act: () => Promise<unknown>): Promise<void> {
     const timeoutMs = Math.min(Math.max(this.leftMs, MIN_ROLLBACK_MS), MAX_ROLLBACK_MS);
-    return deadlineSignal(this.#clock, timeoutMs, () => new Error(`ROLLBACK was not answered within ${timeoutMs} ms`));
+    await withinDeadline(this.#clock, timeoutMs, undefined, act);
   }
 
   #error(cause?: unknown): Error {
@@ -135,8 +136,7 @@ async function beginAndWork<Result>(
 ): Promise<Result> {
   const { signal, unlink } = linkSignals(stop, loan.lost);
   // Closing the connection rejects whatever waits for its answers, ours and the work's.
-  const close = (): void => loan.close(signal.reason);
-  signal.addEventListener('abort', close);
+  const unlisten = onAbort(signal, (reason) => loan.close(reason));
   try {
     signal.throwIfAborted();
     limit.expectTime();
@@ -151,7 +151,7 @@ async function beginAndWork<Result>(
     if (loan.lost.aborted) limit.expectTime(loan.lost.reason);
     throw signal.aborted ? signal.reason : error;
   } finally {
-    signal.removeEventListener('abort', close);
+    unlisten();
     unlink();
   }
 }
@@ -195,16 +195,13 @@ function isRefusal(error: unknown): boolean {
 /** Resolves to whether the server said that the transaction is over. If it does not, closing the connection ends it. */
 async function rollBack(loan: Loan, limit: TimeLimit): Promise<boolean> {
   if (!loan.isOut) return false;
-  const deadline = limit.forRollback();
   try {
-    await abortable(loan.client.query('rollback'), deadline.signal);
+    await limit.withinTimeToRollBack(() => loan.client.query('rollback'));
     loan.giveBack();
     return true;
   } catch (error) {
     loan.close(error);
     return false;
-  } finally {
-    deadline.cancel();
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { OutcomeUnknownError, StaleTokenError } from '../errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { answerWithin } from './deadline.ts';
+import { answerWithin } from './answer.ts';
 import { isReply, isUnsent, type Evaluate } from './redis-client.ts';
 
 const CHECK = [
