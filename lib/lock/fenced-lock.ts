@@ -21,7 +21,7 @@ import type { Tenure } from '../queue/tenure.ts';
 import type { Departure } from '../queue/ticket.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
 import { onAbort } from '../runtime/abort.ts';
-import { DeadlineReached, withinDeadline } from '../runtime/deadline.ts';
+import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
@@ -192,7 +192,8 @@ export class FencedLock {
   async #withinDeadline<T>(caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { runtime, deadlineMs, health } = this.#context;
     try {
-      return await withinDeadline(runtime.clock, deadlineMs, caller, act);
+      /* The last word is with the act: a lock that was got as the deadline passed must not be left to nobody. */
+      return await underDeadline(runtime.clock, deadlineMs, caller, act);
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, `ask for the ${this.#identity.name}`);
       const { state, reason } = health;

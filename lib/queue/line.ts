@@ -5,7 +5,7 @@
  * One round after the other, while anybody waits: have a session, get a ticket, wait for its turn, give the first waiter its
  * tenure, wait until that is over.
  */
-import { CoordinationUnavailableError } from '../errors.ts';
+import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
 import { abortable, linkSignals, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
@@ -60,6 +60,8 @@ export class Line {
   /** The round under way; aborted when nobody waits for its outcome any more. */
   #round: AbortController | undefined;
   #serving = false;
+  /** Ends when nobody waits any more and the last round is over. */
+  #served: Promise<void> | undefined;
   #trying: Promise<void> | undefined;
   #tries = 0;
 
@@ -103,18 +105,21 @@ export class Line {
   /** Takes it only if nobody has it. Within the signal; rejects as {@link join} does, but for the timeout. */
   async tryJoin(signal: AbortSignal): Promise<Tenure | undefined> {
     this.#tries += 1;
+    let attempt: Promise<Tenure | undefined> | undefined;
     try {
-      /* Two local tries at once must not take each other for a holder: the second waits for what the first finds. */
-      while (this.#trying !== undefined) await abortable(this.#trying, signal);
+      for (let other = this.#undecided(); other !== undefined; other = this.#undecided())
+        await abortable(other, signal);
       if (this.#serving) return undefined;
       this.#serving = true;
-      const attempt = this.#try(signal);
+      attempt = this.#try(signal);
       this.#trying = attempt.then(noop, noop).then(() => {
         this.#trying = undefined;
         if (this.#tenure === undefined) this.#serving = false;
       });
       return await abortable(attempt, signal);
     } catch (error) {
+      /* It may have got it at the very moment at which it was given up. */
+      void attempt?.then((tenure) => tenure?.release(), noop);
       throw signal.aborted ? this.#givenUp(signal.reason) : error;
     } finally {
       this.#tries -= 1;
@@ -141,10 +146,20 @@ export class Line {
   #serve(): void {
     if (this.#serving || this.#waiters.size === 0) return;
     this.#serving = true;
-    void this.#serveAll().finally(() => {
+    this.#served = this.#serveAll().finally(() => {
+      this.#served = undefined;
       this.#serving = false;
       this.#rest();
     });
+  }
+
+  /**
+   * What is under way here without anybody having the queue, or waiting for it: another try, or a round whose waiters have all gone.
+   * A try that took it for a holder would be refused by nobody.
+   */
+  #undecided(): Promise<void> | undefined {
+    if (this.#trying !== undefined) return this.#trying;
+    return this.#waiters.size === 0 && this.#tenure === undefined ? this.#served : undefined;
   }
 
   /** Nothing is under way: serves those who came meanwhile, or is idle. */
@@ -177,8 +192,8 @@ export class Line {
     } catch (error) {
       /* It may take its time on its way out: the next ticket can already stand behind it. */
       this.#context.inBackground(ticket.leave());
-      /* A ticket that was lost while it waited is replaced by another, further back. */
-      if (!ticket.signal.aborted) throw error;
+      /* A ticket that was lost while it waited is replaced by another, further back; so is one whose session is about to be. */
+      if (!ticket.signal.aborted && ticket.session.isValid()) throw error;
     } finally {
       this.#ticket = undefined;
       this.#tenure = undefined;
@@ -206,7 +221,8 @@ export class Line {
       }
     } catch (error) {
       this.#context.inBackground(ticket.leave());
-      if (ticket.signal.aborted) throw this.#unavailable(ticket.signal.reason);
+      const loss: unknown = ticket.signal.reason;
+      if (ticket.signal.aborted) throw loss instanceof ClosedError ? loss : this.#unavailable(loss);
       throw asPublicError(error, `acquire ${this.#identity.name}`);
     } finally {
       unlink();

@@ -40,6 +40,8 @@ export class WaitQueue {
       },
       admit: (tenure) => {
         this.#tenures.add(tenure);
+        /* A try that was under way when closing began. */
+        if (this.#closed !== undefined) tenure.interrupt(this.#closed);
         void tenure.ended.then(() => {
           this.#tenures.delete(tenure);
           this.#context.inBackground(tenure.release());
@@ -85,7 +87,6 @@ export class WaitQueue {
     for (const line of this.#lines.values()) line.refuseAll(error);
     for (const tenure of this.#tenures) tenure.interrupt(error);
     const { clock } = this.#context.runtime;
-    const tenures = [...this.#tenures];
     let cancel = (): void => {};
     const inTime = await Promise.race([
       this.#drained().then(() => true),
@@ -95,7 +96,7 @@ export class WaitQueue {
     ]);
     cancel();
     this.#unsubscribe();
-    return inTime || tenures.every((tenure) => !tenure.isHeld());
+    return inTime || [...this.#tenures].every((tenure) => !tenure.isHeld());
   }
 
   async #drained(): Promise<void> {
