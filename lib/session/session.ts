@@ -71,6 +71,8 @@ export class Session {
   #ttlMs: number;
   #renewedAt: Instant;
   #generation = 0n;
+  /** The clock has once said that the validity was over. A wall clock that is set back does not revive it. */
+  #lapsed = false;
   #cancelDeadline: () => void = () => {};
   #wakeRenewal: () => void = () => {};
   /** Told of each answered renewal; the audit hangs on it. */
@@ -122,8 +124,12 @@ export class Session {
 
   /** Milliseconds until this session must not be trusted any more; 0 when it is lost. Reads the clock. */
   remainingMs(): number {
-    if (this.#lost.signal.aborted) return 0;
-    return Math.max(0, this.#validForMs() - elapsedMs(this.#renewedAt, this.#runtime.clock.now()));
+    if (this.#lapsed || this.#lost.signal.aborted) return 0;
+    const leftMs = this.#validForMs() - elapsedMs(this.#renewedAt, this.#runtime.clock.now());
+    if (leftMs > 0) return leftMs;
+    this.#lapsed = true;
+    this.#armDeadline();
+    return 0;
   }
 
   isValid(): boolean {
@@ -140,8 +146,10 @@ export class Session {
     if (generation > this.#generation) this.#generation = generation;
   }
 
+  /** The owner of a key on a session that is lost already learns it before this returns. */
   own(owner: KeyOwner): void {
-    this.#owners.set(owner.key, owner);
+    if (this.#lost.signal.aborted) owner.lost(this.#lost.signal.reason as Error);
+    else this.#owners.set(owner.key, owner);
   }
 
   disown(owner: KeyOwner): void {
