@@ -73,24 +73,28 @@ export class LockSet {
 
   /**
    * Does `work` under all of the locks. Options and errors are those of a single lock's `with`; `timeoutMs` is for all of them
-   * together. What was taken is released when one of them cannot be had.
+   * together. What was taken is released when one of them cannot be had, in the background: the caller has waited long enough.
    */
   with<T>(work: (held: HeldLocks) => Promise<T> | T, options: AcquireOptions = {}): Promise<T> {
     expectFunction('the work of with', work);
     expectOptions('with', options, ['timeoutMs', 'signal', 'waitForRecovery']);
-    return this.#nest(0, new Map(), work, options);
+    return new Promise((resolve, reject) => {
+      void this.#nest(0, new Map(), work, { ...options, giveUp: reject }).then(resolve, reject);
+    });
   }
 
   #nest<T>(
     index: number,
     held: ReadonlyMap<string, HeldLock>,
     work: (held: HeldLocks) => Promise<T> | T,
-    options: AcquireOptions,
+    { giveUp, ...options }: AcquireOptions & { readonly giveUp: (error: unknown) => void },
   ): Promise<T> {
     const lock = this.#locks[index];
     if (lock === undefined) return this.#run(held, work);
+    let isTaken = false;
     const startedAt = this.#runtime.clock.now();
     const inner = async (taken: HeldLock): Promise<T> => {
+      isTaken = true;
       const { timeoutMs } = options;
       const left =
         timeoutMs === undefined
@@ -99,12 +103,16 @@ export class LockSet {
       /* While the others are waited for, the loss of one that is held already ends the waiting. */
       const { signal, unlink } = linkSignals(options.signal, taken.signal);
       try {
-        return await this.#nest(index + 1, new Map([...held, [lock.name, taken]]), work, { ...left, signal });
+        return await this.#nest(index + 1, new Map([...held, [lock.name, taken]]), work, { ...left, signal, giveUp });
       } finally {
         unlink();
       }
     };
-    return lock.with(inner, options);
+    const nested = lock.with(inner, options);
+    nested.catch((error: unknown) => {
+      if (!isTaken) giveUp(error);
+    });
+    return nested;
   }
 
   async #run<T>(held: ReadonlyMap<string, HeldLock>, work: (held: HeldLocks) => Promise<T> | T): Promise<T> {
