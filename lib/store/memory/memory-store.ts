@@ -159,6 +159,8 @@ export class MemoryStore implements Store {
         deliver: (batch) => life.send(batch),
         fail: (error) => life.sendError(error),
       });
+      // Its very first message can have ended it, before there was anything to close.
+      if (!this.#lives.has(life)) close();
     };
     const onRefused: Respond = (answer) => {
       if (answer instanceof StoreError) life.end(answer);
