@@ -3,6 +3,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
 import type { CacheOptions } from './cache/cache-options.ts';
 import { Cache, type CacheContext } from './cache/cache.ts';
+import { completeOptions as completeConfigOptions, type ConfigOptions } from './config/config-options.ts';
+import { ConfigWriter } from './config/config-writer.ts';
+import { Config } from './config/config.ts';
+import { Rollout } from './config/rollout.ts';
+import type { Json } from './config/schema.ts';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
@@ -49,6 +54,9 @@ export class Coordinator implements AsyncDisposable {
   readonly #locks: LockContext;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
+  readonly #repetition: Repetition;
+  /** The caches and configs that are open. */
+  readonly #opened = new Set<{ close(): Promise<void> }>();
   readonly #cancelStart: () => void;
   #closing: Promise<void> | undefined;
 
@@ -62,6 +70,7 @@ export class Coordinator implements AsyncDisposable {
       attemptTimeoutMs: timeoutMs,
       budget: new RetryBudget(runtime.clock),
     };
+    this.#repetition = repetition;
     this.#store = new RevisionFloor(runtime, store, (error) => {
       this.#keeper.giveUpCurrent(error);
       this.#replicas.resyncAll(error.message);
@@ -91,6 +100,7 @@ export class Coordinator implements AsyncDisposable {
       health: this.#health,
       keyspace,
       deadlineMs,
+      opened: this.#opened,
     };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
     this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
@@ -173,6 +183,35 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
+   * A config entry: a JSON value with versions, kept in memory and checked by a schema. Begins to follow it at once. Throws a
+   * TypeError, RangeError or ConfigInvalidError for options that cannot work.
+   */
+  config<Input = Json, Output = Input>(
+    name: string,
+    options: ConfigOptions<Input, Output> = {},
+  ): Config<Input, Output> {
+    this.#expectOpen();
+    const { keyspace, instanceId, deadlineMs, timeoutMs } = this.#options;
+    const { replicas, operations, health } = this.#caches;
+    const complete = completeConfigOptions(name, options);
+    const keys = keyspace.config(name);
+    const writer = new ConfigWriter(this.#runtime, this.#store, this.#repetition, operations, keys, {
+      name,
+      instanceId,
+    });
+    const session = (signal: AbortSignal) => this.#keeper.session(signal);
+    const reporting = { prefix: keys.rollout, instanceId, timeoutMs };
+    const rollout = new Rollout(this.#runtime, this.#store, session, writer, reporting);
+    const onClose = (): void => {
+      this.#opened.delete(config);
+    };
+    const context = { runtime: this.#runtime, replicas, health, writer, rollout, keys, deadlineMs, onClose };
+    const config = new Config<Input, Output>(context, name, complete);
+    this.#opened.add(config);
+    return config;
+  }
+
+  /**
    * Closes: takes nothing new, tells what runs under a lock to stop (ClosedError on its signal), waits for it for at most `drainMs`
    * (default 10,000), releases, revokes the lease. What will not end in time keeps its key until the lease ends by itself: nothing is
    * ever released under running work. Idempotent; never rejects. Fit for a SIGTERM handler.
@@ -197,6 +236,7 @@ export class Coordinator implements AsyncDisposable {
         drainMs,
       });
     }
+    await Promise.all([...this.#opened].map((open) => open.close()));
     await this.#replicas.close();
     await this.#keeper.close({ revoke: drained });
     this.#health.close();

@@ -1,6 +1,13 @@
 export type { Cache, CacheChange, CacheStats, ReadOptions, WriteOptions } from './cache/cache.ts';
 export type { CacheOptions } from './cache/cache-options.ts';
 export type { CachedEntry, Source } from './cache/cached-entry.ts';
+export type { Config, ConfigWriteOptions } from './config/config.ts';
+export type { ConfigEntry, ConfigSource } from './config/config-entry.ts';
+export type { ConfigOptions } from './config/config-options.ts';
+export type { ConfigVersion } from './config/config-writer.ts';
+export type { RolloutReport } from './config/rollout.ts';
+export type { Json, SchemaIssue, SchemaResult, StandardSchema } from './config/schema.ts';
+export type { DeepReadonly } from './config/value.ts';
 export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
 export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
 export {

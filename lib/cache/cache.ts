@@ -75,6 +75,8 @@ export interface CacheContext {
   readonly health: Health;
   readonly keyspace: Keyspace;
   readonly deadlineMs: number;
+  /** Those that are open, for the coordinator to close. */
+  readonly opened: Set<{ close(): Promise<void> }>;
 }
 
 /** A sequence of changes ends when its reader is so many behind. */
@@ -110,6 +112,7 @@ export class Cache implements AsyncDisposable {
     this.#replica = this.#share.replica;
     for (const entry of this.#replica.entries.values()) this.#show(entry);
     this.#unfollow = this.#replica.follow({ changed: (changes) => this.#changed(changes) });
+    context.opened.add(this);
   }
 
   /** Resolves once the store's entries are known. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the deadline). */
@@ -204,6 +207,7 @@ export class Cache implements AsyncDisposable {
   /** Stops following. What is known stays readable, and grows older. */
   async close(): Promise<void> {
     this.#closed ??= new ClosedError(`The cache ${JSON.stringify(this.prefix)} is closed.`);
+    this.#context.opened.delete(this);
     this.#unfollow();
     for (const watcher of [...this.#watchers]) watcher.close();
     await this.#share.release();

@@ -49,7 +49,7 @@ export class Changes<T> implements AsyncIterableIterator<T> {
         const { error } = this.#end;
         this.#end = {};
         /* A signal's reason can be anything; a rejection passes it on as it is. */
-        if (error !== undefined) return Promise.reject(error as Error);
+        if (error !== undefined) return Promise.reject(error);
         return { done: true, value: undefined };
       }
       const earlier = this.#wake;

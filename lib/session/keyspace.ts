@@ -3,6 +3,10 @@
  *
  *     <namespace>/session/<leaseHex>                       who a lease belongs to; on the lease
  *     <namespace>/epoch                                    the operator's epoch, 0–255, absent for 0
+ *     <namespace>/cache/<prefix><key>                      cached entries, as they are
+ *     <namespace>/config/<name>                            a config entry: an envelope with its version
+ *     <namespace>/config-history/<name>/<version>          its versions
+ *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
  *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
  *
  * The queue keys have the layout of etcd's Go concurrency package, so `etcdctl lock <namespace>/lock/<name>` contends with us.
@@ -79,6 +83,16 @@ export class Keyspace {
 
   session(lease: bigint): string {
     return `${this.sessions}${leaseHex(lease)}`;
+  }
+
+  /** A config entry, the versions in its history, and which instance has applied which of them. */
+  config(name: string): { readonly current: string; readonly history: string; readonly rollout: string } {
+    const segment = encodeSegment('the name of the config', name);
+    return {
+      current: `${this.#root}/config/${segment}`,
+      history: `${this.#root}/config-history/${segment}/`,
+      rollout: `${this.#root}/config-rollout/${segment}/`,
+    };
   }
 
   /** The prefix of a cache. Its `/` stay, so that one cache can be part of another. */

@@ -1,0 +1,56 @@
+import type { Replica } from '../replica/replica.ts';
+import type { DeepReadonly } from './value.ts';
+
+/** How an entry is known; `fallback`: not from etcd at all. */
+export type ConfigSource = 'live' | 'stale' | 'snapshot' | 'fallback';
+
+/** A version of a config entry. Its age and source are computed when they are read. */
+export interface ConfigEntry<T> {
+  readonly value: DeepReadonly<T>;
+  /** 1, 2, 3, … for each entry; 0 for a fallback. */
+  readonly version: number;
+  /** etcd's revision of its write; `0n` for a fallback. */
+  readonly revision: bigint;
+  /** Milliseconds since it was last proved to be the newest; infinite if it never was. */
+  readonly ageMs: number;
+  readonly source: ConfigSource;
+  /** The versions before it were not all seen by this sequence: there was a gap, or the reader was slow. */
+  readonly resynced?: true;
+  toJSON(): Record<string, unknown>;
+}
+
+export class Entry<T> implements ConfigEntry<T> {
+  readonly value: DeepReadonly<T>;
+  readonly version: number;
+  readonly revision: bigint;
+  readonly resynced?: true;
+  readonly #replica: Replica;
+
+  constructor(replica: Replica, value: DeepReadonly<T>, version: number, revision: bigint, resynced = false) {
+    this.#replica = replica;
+    this.value = value;
+    this.version = version;
+    this.revision = revision;
+    if (resynced) this.resynced = true;
+  }
+
+  get ageMs(): number {
+    return this.#replica.ageMs();
+  }
+
+  get source(): ConfigSource {
+    if (this.version === 0) return 'fallback';
+    if (this.#replica.origin === 'snapshot') return 'snapshot';
+    return this.#replica.isFresh() ? 'live' : 'stale';
+  }
+
+  /** The same version, as one that follows a gap. */
+  afterGap(): Entry<T> {
+    return new Entry(this.#replica, this.value, this.version, this.revision, true);
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { value, version, revision, ageMs, source } = this;
+    return { value, version, revision: revision.toString(), ageMs, source };
+  }
+}

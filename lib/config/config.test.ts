@@ -1,0 +1,275 @@
+import test from 'ava';
+import {
+  ConfigInvalidError,
+  CoordinationUnavailableError,
+  OutcomeUnknownError,
+  TooStaleError,
+  VersionConflictError,
+} from '../errors.ts';
+import { VirtualWorld } from '../testing/virtual-world.ts';
+import type { StandardSchema } from './schema.ts';
+
+interface Limits {
+  readonly perMinute: number;
+}
+
+/** A schema by hand: zod's and valibot's have their own test. */
+const limitsSchema: StandardSchema<Limits, Limits> = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) => {
+      const perMinute = (value as Partial<Limits> | null)?.perMinute;
+      return typeof perMinute === 'number' && perMinute > 0
+        ? { value: { perMinute } }
+        : { issues: [{ message: 'must be a positive number', path: ['perMinute'] }] };
+    },
+  },
+};
+
+async function ready() {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect({ instanceId: 'one' });
+  const limits = coordinator.config('limits', { schema: limitsSchema });
+  await world.settle(limits.ready());
+  return { world, coordinator, store, limits };
+}
+
+test('versions count 1, 2, 3, and each is seen when set resolves', async (t) => {
+  const { world, limits } = await ready();
+  t.is(limits.get(), undefined);
+  for (const version of [1, 2, 3]) {
+    const entry = await world.settle(limits.set({ perMinute: version * 10 }));
+    t.is(entry.version, version);
+    t.is(limits.get()?.version, version);
+    t.is(limits.get()?.value.perMinute, version * 10);
+    t.is(limits.get()?.source, 'live');
+  }
+});
+
+test('versions go on after a delete, so an old ifVersion never fits a new life', async (t) => {
+  const { world, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 1 }));
+  await world.settle(limits.delete({ ifVersion: 1 }));
+  t.is(limits.get(), undefined);
+  const entry = await world.settle(limits.set({ perMinute: 2 }, { ifVersion: 0 }));
+  t.is(entry.version, 2);
+  await t.throwsAsync(world.settle(limits.set({ perMinute: 3 }, { ifVersion: 1 })), {
+    instanceOf: VersionConflictError,
+  });
+});
+
+test('without ifVersion the last writer wins, with it the first', async (t) => {
+  const { world, limits } = await ready();
+  const both = await world.settle(Promise.all([limits.set({ perMinute: 1 }), limits.set({ perMinute: 2 })]));
+  t.deepEqual(
+    both.map(({ version }) => version),
+    [1, 2],
+  );
+  const raced = await world.settle(
+    Promise.allSettled([
+      limits.set({ perMinute: 3 }, { ifVersion: 2 }),
+      limits.set({ perMinute: 4 }, { ifVersion: 2 }),
+    ]),
+  );
+  t.deepEqual(
+    raced.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  );
+});
+
+test('a set whose answer was lost recognises its own success', async (t) => {
+  const { world, store, limits } = await ready();
+  store.faults.onResponse((call) => {
+    if (call.method !== 'transact' || !call.transaction.then.some(({ type }) => type === 'put')) return undefined;
+    store.faults.heal();
+    return 'drop';
+  });
+  const entry = await world.settle(limits.set({ perMinute: 1 }, { ifVersion: 0 }));
+  t.is(entry.version, 1);
+  t.is((await world.settle(limits.history())).length, 1);
+});
+
+test('an invalid value is refused before it is sent, with its path and without its value', async (t) => {
+  const { world, limits } = await ready();
+  const error = await t.throwsAsync(world.settle(limits.set({ perMinute: -77 })), { instanceOf: ConfigInvalidError });
+  t.regex(error.message, /perMinute: must be a positive number/);
+  t.notRegex(error.message, /77/);
+});
+
+const bad: readonly [string, string][] = [
+  ['not JSON', '{"version":2,'],
+  ['a byte order mark', '\ufeff{"version":2,"value":{"perMinute":1}}'],
+  ['no envelope', '7'],
+  ['a __proto__', '{"version":2,"value":{"perMinute":1,"__proto__":{"admin":true}}}'],
+  ['deep nesting', `{"version":2,"value":${'['.repeat(5_000)}${']'.repeat(5_000)}}`],
+  ['another schema', '{"version":2,"value":{"perMinute":"many"}}'],
+];
+for (const [what, text] of bad) {
+  test(`a new version with ${what} never replaces a good one`, async (t) => {
+    const { world, limits } = await ready();
+    await world.settle(limits.set({ perMinute: 5 }));
+    world.cluster.put('test/config/limits', text);
+    await world.advance(10);
+    t.is(limits.get()?.value.perMinute, 5);
+    const [line] = world.runtime.logger.of('config.refused');
+    t.is(line?.fields['revision'], world.cluster.revision);
+    await world.advance(5_000);
+    const [report] = await world.settle(limits.rollout());
+    t.is(report?.applied, 1);
+    t.truthy(report?.refused);
+    const after = await world.settle(limits.set({ perMinute: 6 }));
+    t.is(limits.get()?.value.perMinute, 6);
+    t.true(after.version >= 2);
+  });
+}
+
+test('values are frozen all through', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  const config = coordinator.config<{ hosts: { name: string }[] }>('deep');
+  await world.settle(config.ready());
+  await world.settle(config.set({ hosts: [{ name: 'a' }] }));
+  const value = config.get()?.value;
+  t.throws(() => {
+    (value as { hosts: { name: string }[] }).hosts[0]!.name = 'b';
+  });
+});
+
+test('a fallback stands for unknown and for absent, and unknown without one throws', async (t) => {
+  const world = new VirtualWorld();
+  world.cluster.stop();
+  const { coordinator } = world.start();
+  const bare = coordinator.config('limits', { schema: limitsSchema });
+  const kept = coordinator.config('limits', { schema: limitsSchema, fallback: { perMinute: 9 } });
+  t.throws(() => bare.get(), { instanceOf: CoordinationUnavailableError });
+  t.is(kept.get()?.value.perMinute, 9);
+  t.is(kept.get()?.source, 'fallback');
+  t.is(kept.get()?.version, 0);
+  t.is(kept.get()?.revision, 0n);
+  world.cluster.start();
+  await world.settle(kept.ready());
+  t.is(kept.get()?.source, 'fallback');
+  await world.settle(kept.set({ perMinute: 3 }));
+  t.is(kept.get()?.version, 1);
+  t.throws(() => coordinator.config('x', { schema: limitsSchema, fallback: { perMinute: -1 } }), {
+    instanceOf: ConfigInvalidError,
+  });
+});
+
+test('while etcd is away values age and turn stale, a strict reader is refused, and writes are not queued', async (t) => {
+  const { world, coordinator, store, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 5 }));
+  const strict = coordinator.config('limits', { schema: limitsSchema, onStale: 'throw', maxStalenessMs: 10_000 });
+  await world.settle(strict.ready());
+  store.faults.cutOff();
+  await t.throwsAsync(world.settle(limits.set({ perMinute: 6 })), { instanceOf: CoordinationUnavailableError });
+  await world.advance(20_000);
+  t.is(limits.get()?.source, 'stale');
+  t.true((limits.get()?.ageMs ?? 0) >= 20_000);
+  t.throws(() => strict.get(), { instanceOf: TooStaleError });
+  await t.throwsAsync(limits.set({ perMinute: 6 }), {
+    instanceOf: CoordinationUnavailableError,
+    message: /nothing is queued/,
+  });
+});
+
+test('a set that nobody answers in time is of unknown outcome', async (t) => {
+  const { world, store, limits } = await ready();
+  store.faults.onResponse((call) =>
+    call.method === 'transact' && call.transaction.then.some((operation) => operation.type === 'put')
+      ? 'drop'
+      : undefined,
+  );
+  await t.throwsAsync(world.settle(limits.set({ perMinute: 6 })), { instanceOf: OutcomeUnknownError });
+});
+
+test('watch gives the current entry first, then newer ones, conflated for a slow reader with the gap shown', async (t) => {
+  const { world, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 1 }));
+  const entries = limits.watch();
+  const first = await world.settle(entries.next());
+  t.is(first.value?.version, 1);
+  await world.settle(limits.set({ perMinute: 2 }));
+  t.is((await world.settle(entries.next())).value?.version, 2);
+  await world.settle(limits.set({ perMinute: 3 }));
+  await world.settle(limits.set({ perMinute: 4 }));
+  const skipped = await world.settle(entries.next());
+  t.is(skipped.value?.version, 4);
+  t.true(skipped.value?.resynced);
+  await world.settle(limits.delete());
+  t.is((await world.settle(entries.next())).value, undefined);
+  await world.settle(limits.close());
+  t.true((await world.settle(entries.next())).done);
+});
+
+test('update sets what its function makes of the newest value, also when others are faster', async (t) => {
+  const { world, limits } = await ready();
+  const other = (await world.connect()).coordinator.config('limits', { schema: limitsSchema });
+  await world.settle(other.ready());
+  const increments = Array.from({ length: 6 }, (_, index) =>
+    (index % 2 === 0 ? limits : other).update((current) => ({ perMinute: (current?.perMinute ?? 0) + 1 })),
+  );
+  await world.settle(Promise.all(increments));
+  await world.settle(limits.update((current) => ({ perMinute: (current?.perMinute ?? 0) + 1 })));
+  t.is(limits.get()?.value.perMinute, 7);
+  t.is(limits.get()?.version, 7);
+});
+
+test('history keeps what was written, and a rollback is a new version', async (t) => {
+  const { world, limits } = await ready();
+  for (const perMinute of [1, 2, 3]) await world.settle(limits.set({ perMinute }));
+  const history = await world.settle(limits.history({ limit: 2 }));
+  t.deepEqual(
+    history.map(({ version, value, by }) => [version, value, by]),
+    [
+      [3, { perMinute: 3 }, 'one'],
+      [2, { perMinute: 2 }, 'one'],
+    ],
+  );
+  const back = await world.settle(limits.rollback(1));
+  t.is(back.version, 4);
+  t.is(limits.get()?.value.perMinute, 1);
+  await t.throwsAsync(world.settle(limits.rollback(99)), { instanceOf: VersionConflictError });
+});
+
+test('history is bounded', async (t) => {
+  const { world, limits } = await ready();
+  for (let index = 1; index <= 105; index += 1) await world.settle(limits.set({ perMinute: index }));
+  t.is(world.cluster.entries('test/config-history/limits/').length, 100);
+});
+
+test('rollout tells which instance has applied which version, and forgets those that are gone', async (t) => {
+  const { world, limits } = await ready();
+  const two = await world.connect({ instanceId: 'two' });
+  const other = two.coordinator.config('limits', { schema: limitsSchema });
+  await world.settle(other.ready());
+  await world.settle(limits.set({ perMinute: 1 }));
+  await world.advance(3_000);
+  const reports = await world.settle(limits.rollout());
+  t.deepEqual(
+    reports
+      .map(({ instanceId, applied }) => [instanceId, applied])
+      .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    [
+      ['one', 1],
+      ['two', 1],
+    ],
+  );
+  await world.advance(20_000);
+  t.is((await world.settle(limits.rollout())).length, 2);
+  await world.settle(two.coordinator.close());
+  t.is((await world.settle(limits.rollout())).length, 1);
+});
+
+test('a coordinator that closes leaves nothing of its configs', async (t) => {
+  const { world, coordinator, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 1 }));
+  await world.advance(3_000);
+  await world.settle(coordinator.close());
+  await world.advance(3_000);
+  t.is(world.cluster.openWatches, 0);
+  t.is(world.runtime.clock.pendingTimers, 0);
+  t.deepEqual(world.cluster.entries('test/session'), []);
+  t.deepEqual(world.cluster.entries('test/config-rollout'), []);
+});

@@ -1,0 +1,313 @@
+/**
+ * A config entry: a JSON value with versions, answered from memory.
+ *
+ * Guarantees. `get` does no I/O. An invalid new version never replaces a good one. Versions seen by one reader only rise, and a version is
+ * one value: 3 is never another 3. What is served was the store's at some revision, and its age is at least the true staleness.
+ *
+ * Not guaranteed. That every process has applied a version when `set` resolves: `rollout()` tells which have.
+ */
+import { expectDuration, expectFunction, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
+import {
+  ClosedError,
+  ConfigInvalidError,
+  CoordinationUnavailableError,
+  TooStaleError,
+  VersionConflictError,
+} from '../errors.ts';
+import type { Health } from '../health/health.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
+import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { Latest } from '../sequence/latest.ts';
+import { asPublicError } from '../store/store-error.ts';
+import type { KeyValue } from '../store/store.ts';
+import { Entry, type ConfigEntry } from './config-entry.ts';
+import type { CompleteConfigOptions } from './config-options.ts';
+import { HISTORY_LIMIT, type ConfigKeys, type ConfigVersion, type ConfigWriter } from './config-writer.ts';
+import { unseal } from './envelope.ts';
+import type { Rollout, RolloutReport } from './rollout.ts';
+import { expectJson, validate, type DeepReadonly } from './value.ts';
+
+/** What a config needs of its coordinator. */
+export interface ConfigContext {
+  readonly runtime: Runtime;
+  readonly replicas: Replicas;
+  readonly health: Health;
+  readonly writer: ConfigWriter;
+  readonly rollout: Rollout;
+  readonly keys: ConfigKeys;
+  readonly deadlineMs: number;
+  /** Called when the config is closed. */
+  readonly onClose: () => void;
+}
+
+export interface ConfigWriteOptions {
+  /** Only if the entry is at this version; 0: only if there is none. Without it the last writer wins. */
+  readonly ifVersion?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is known: nothing yet, or the last good version, or that there is none. */
+type Known<T> =
+  | { readonly is: 'unknown' }
+  | { readonly is: 'absent' }
+  | { readonly is: 'good'; readonly entry: Entry<T> };
+
+/** How often `update` calls its function anew when others write in between. */
+const UPDATE_ATTEMPTS = 10;
+
+/** A page of history at most. */
+const HISTORY_DEFAULT = 20;
+
+export class Config<Input, Output> implements AsyncDisposable {
+  readonly name: string;
+  readonly #context: ConfigContext;
+  readonly #options: CompleteConfigOptions<Output>;
+  readonly #share: ReplicaShare;
+  readonly #replica: Replica;
+  readonly #known = new Latest<Known<Output>>({ is: 'unknown' });
+  readonly #fallback: Entry<Output> | undefined;
+  readonly #unfollow: () => void;
+  #closed: ClosedError | undefined;
+
+  /** @internal */
+  constructor(context: ConfigContext, name: string, options: CompleteConfigOptions<Output>) {
+    this.name = name;
+    this.#context = context;
+    this.#options = options;
+    this.#share = context.replicas.open({
+      span: { key: context.keys.current },
+      freshnessMs: options.freshnessMs,
+      maxEntries: 1,
+      maxBytes: Number.MAX_SAFE_INTEGER,
+    });
+    this.#replica = this.#share.replica;
+    const { fallback } = options;
+    this.#fallback = fallback === undefined ? undefined : new Entry(this.#replica, fallback.value, 0, 0n);
+    if (this.#replica.origin !== 'nothing') this.#apply();
+    this.#unfollow = this.#replica.follow({ changed: () => this.#apply() });
+  }
+
+  /** Resolves once it is known what the store has. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the deadline). */
+  async ready(
+    options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    expectOptions('ready', options, ['timeoutMs', 'signal']);
+    const timeoutMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#context.deadlineMs);
+    await this.#read('read', options.signal, (signal) => this.#replica.reached(0n, signal), timeoutMs);
+  }
+
+  /**
+   * The entry from memory; no I/O. `undefined`: known to be absent, and there is no fallback. Throws CoordinationUnavailableError while
+   * nothing is known and there is no fallback; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
+   */
+  get(): ConfigEntry<Output> | undefined {
+    const known = this.#known.value;
+    if (known.is !== 'unknown' && this.#options.isStrict) this.#expectFresh();
+    if (known.is === 'good') return known.entry;
+    if (this.#fallback !== undefined || known.is === 'absent') return this.#fallback;
+    throw new CoordinationUnavailableError(
+      `Nothing is known of config ${JSON.stringify(this.name)} yet, and it has no fallback. Await ready(), or give it one.`,
+      { cause: this.#replica.failure },
+    );
+  }
+
+  /**
+   * The current entry first (as soon as anything is known, or the fallback), then each newer one; `undefined` where it is known to be
+   * absent. A slow reader gets the newest; versions that were skipped show as `resynced`.
+   */
+  async *watch(
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<ConfigEntry<Output> | undefined, void, void> {
+    expectOptions('watch', options, ['signal']);
+    let last: number | undefined;
+    for await (const known of this.#known.watch(expectSignal(options.signal))) {
+      if (known.is === 'unknown' && this.#fallback === undefined) continue;
+      const entry = known.is === 'good' ? known.entry : this.#fallback;
+      const hasGap = last !== undefined && entry !== undefined && entry.version > last + 1;
+      yield hasGap ? entry.afterGap() : entry;
+      if (entry !== undefined && entry.version > 0) last = entry.version;
+    }
+  }
+
+  /**
+   * Writes a new version, and resolves to it once this process has it. Rejects with ConfigInvalidError before anything is sent,
+   * VersionConflictError, LimitExceededError, CoordinationUnavailableError (at once while degraded: nothing is queued),
+   * OutcomeUnknownError, AccessDeniedError.
+   */
+  async set(value: Input, options: ConfigWriteOptions = {}): Promise<ConfigEntry<Output>> {
+    const ifVersion = this.#checkWrite('set', options);
+    const what = `value for config ${JSON.stringify(this.name)}`;
+    expectJson(what, value);
+    /* A copy without what JSON leaves out, so that what is checked is what will be read. */
+    const json = JSON.parse(JSON.stringify(value)) as typeof value;
+    const output = validate(what, this.#options.schema, structuredClone(json));
+    return this.#write('set', options.signal, async (signal) => {
+      const { version, revision } = await this.#context.writer.set(json, ifVersion, signal);
+      await this.#see(`version ${version} was written`, revision, signal);
+      return new Entry(this.#replica, output, version, revision);
+    });
+  }
+
+  /** Sets what `change` makes of the current value, against that very version; again, up to ten times, if somebody was faster. */
+  async update(
+    change: (current: DeepReadonly<Output> | undefined) => Input,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<ConfigEntry<Output>> {
+    expectFunction('the change of update', change);
+    expectOptions('update', options, ['signal']);
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#read('update', options.signal, (signal) => this.#replica.confirm(signal));
+      const current = this.get();
+      try {
+        return await this.set(change(current?.value), { ifVersion: current?.version ?? 0, signal: options.signal });
+      } catch (error) {
+        if (!(error instanceof VersionConflictError) || attempt === UPDATE_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** Deletes the entry; its history stays. Errors as {@link set}. */
+  async delete(options: ConfigWriteOptions = {}): Promise<void> {
+    const ifVersion = this.#checkWrite('delete', options);
+    await this.#write('delete', options.signal, async (signal) => {
+      const revision = await this.#context.writer.delete(ifVersion, signal);
+      if (revision !== undefined) await this.#see('it was deleted', revision, signal);
+    });
+  }
+
+  /** The newest versions, the newest first, as they were written; deletes are not among them. History keeps the newest 100. */
+  async history(
+    options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly ConfigVersion[]> {
+    expectOptions('history', options, ['limit', 'signal']);
+    const limit = expectWholeNumber('limit', options.limit ?? HISTORY_DEFAULT, 1, HISTORY_LIMIT);
+    return this.#read('read the history of', options.signal, (signal) => this.#context.writer.history(limit, signal));
+  }
+
+  /** Sets the value of an earlier version as a new one. Rejects with VersionConflictError if history does not have it any more. */
+  async rollback(
+    version: number,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<ConfigEntry<Output>> {
+    expectOptions('rollback', options, ['signal']);
+    expectWholeNumber('version', version, 1, Number.MAX_SAFE_INTEGER);
+    const past = await this.#read('roll back', options.signal, (signal) => this.#context.writer.past(version, signal));
+    return this.set(past.value as Input, options);
+  }
+
+  /** Which instance has applied, or refused, which version; the instances that follow the entry now, within a second or so. */
+  async rollout(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly RolloutReport[]> {
+    expectOptions('rollout', options, ['signal']);
+    return this.#read('read the rollout of', options.signal, (signal) => this.#context.rollout.reports(signal));
+  }
+
+  /** Stops following. What is known stays readable, and grows older. */
+  async close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = new ClosedError(`The config ${JSON.stringify(this.name)} is closed.`);
+      this.#unfollow();
+      this.#known.close();
+      this.#context.rollout.close();
+      this.#context.onClose();
+    }
+    await this.#share.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The store has something else now: a good version, a bad one, or none. */
+  #apply(): void {
+    const stored = this.#replica.entries.get(this.#context.keys.current);
+    if (stored === undefined) {
+      this.#known.set({ is: 'absent' });
+      return;
+    }
+    const known = this.#known.value;
+    if (known.is === 'good' && known.entry.revision === stored.modRevision) return;
+    try {
+      const entry = this.#open(stored);
+      this.#known.set({ is: 'good', entry });
+      this.#context.rollout.applied(entry.version);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#context.runtime.logger.error(`An invalid version was refused, the last good one stays: ${reason}`, {
+        event: 'config.refused',
+        config: this.name,
+        revision: stored.modRevision,
+      });
+      this.#context.rollout.refused(stored, reason);
+    }
+  }
+
+  #open(stored: KeyValue): Entry<Output> {
+    const { version, value } = unseal(stored);
+    const what = `config ${stored.key}, version ${version}, at revision ${stored.modRevision}`;
+    return new Entry(this.#replica, validate(what, this.#options.schema, value), version, stored.modRevision);
+  }
+
+  async #see(what: string, revision: bigint, signal: AbortSignal): Promise<void> {
+    await this.#replica.reached(revision, signal).catch((error: unknown) => {
+      throw new CoordinationUnavailableError(
+        `Config ${JSON.stringify(this.name)}: ${what} at revision ${revision}, but this process has not seen it yet.`,
+        { cause: error },
+      );
+    });
+  }
+
+  #checkWrite(what: string, options: ConfigWriteOptions): number | undefined {
+    expectOptions(what, options, ['ifVersion', 'signal']);
+    const { ifVersion } = options;
+    return ifVersion === undefined ? undefined : expectWholeNumber('ifVersion', ifVersion, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  #write<T>(what: string, caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#settled(what, (deadlineMs, clock) => {
+      if (this.#context.health.state === 'degraded') {
+        throw new CoordinationUnavailableError(
+          `Could not ${what} config ${JSON.stringify(this.name)}: there has been no contact with etcd for longer than a lease lasts. ` +
+            'Nothing was sent, and nothing is queued.',
+        );
+      }
+      return underDeadline(clock, deadlineMs, expectSignal(caller), act);
+    });
+  }
+
+  #read<T>(
+    what: string,
+    caller: AbortSignal | undefined,
+    act: (signal: AbortSignal) => Promise<T>,
+    timeoutMs?: number,
+  ): Promise<T> {
+    return this.#settled(what, (deadlineMs, clock) =>
+      withinDeadline(clock, timeoutMs ?? deadlineMs, expectSignal(caller), act),
+    );
+  }
+
+  async #settled<T>(what: string, act: (deadlineMs: number, clock: Runtime['clock']) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw this.#closed;
+    try {
+      return await act(this.#context.deadlineMs, this.#context.runtime.clock);
+    } catch (error) {
+      if (error instanceof ConfigInvalidError || !(error instanceof DeadlineReached)) {
+        throw asPublicError(error, `${what} config ${JSON.stringify(this.name)}`);
+      }
+      throw new CoordinationUnavailableError(
+        `Could not ${what} config ${JSON.stringify(this.name)}: etcd did not answer in time.`,
+        { cause: this.#replica.failure ?? error },
+      );
+    }
+  }
+
+  #expectFresh(): void {
+    const ageMs = this.#replica.ageMs();
+    const { maxStalenessMs } = this.#options;
+    if (ageMs <= maxStalenessMs) return;
+    throw new TooStaleError(
+      `Config ${JSON.stringify(this.name)} was last proved ${Math.round(ageMs)} ms ago, and ${maxStalenessMs} is the limit.`,
+    );
+  }
+}
