@@ -1,5 +1,4 @@
 /** The composition root: the only file that builds the parts and knows all of them. */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
 import type { CacheOptions } from './cache/cache-options.ts';
 import { Cache, type CacheContext } from './cache/cache.ts';
@@ -90,7 +89,6 @@ export class Coordinator implements AsyncDisposable {
       keyspace,
       repetition,
       deadlineMs,
-      held: new AsyncLocalStorage(),
     };
     this.#replicas = new Replicas(runtime, this.#store, repetition);
     this.#caches = {

@@ -5,7 +5,7 @@
  * session.ts states. What is not guaranteed by a lock at all: that a write sent while it was held arrives while it is held. Give the
  * token to a guard at the resource.
  */
-import type { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
 import {
   CoordinationUnavailableError,
@@ -58,9 +58,19 @@ export interface LockContext {
   readonly repetition: Repetition;
   /** The whole of a call with its repeats, in milliseconds, where the call has no timeout of its own. */
   readonly deadlineMs: number;
-  /** What the running piece of code holds by `with`: asking for it again would never end. */
-  readonly held: AsyncLocalStorage<ReadonlyMap<string, Tenure>>;
 }
+
+interface Holding {
+  readonly queue: WaitQueue;
+  readonly prefix: string;
+  readonly tenure: Tenure;
+}
+
+/**
+ * What the running piece of code holds by `with`: asking for it again would never end. One for all coordinators, since Node never lets go
+ * of an AsyncLocalStorage that was used, and up to Node 22 each of them costs every promise of the process something.
+ */
+const underLock = new AsyncLocalStorage<readonly Holding[]>();
 
 export class FencedLock {
   readonly name: string;
@@ -142,7 +152,7 @@ export class FencedLock {
     const { timeoutMs, signal, waitForRecovery } = options;
     if (timeoutMs !== undefined) expectDuration('timeoutMs', timeoutMs);
     const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery };
-    if (this.#context.held.getStore()?.get(this.#identity.prefix)?.isHeld() === true) {
+    if (this.#isHeldByCaller()) {
       throw new SelfDeadlockError(
         `The ${this.#identity.name} is held by the very work that asks for it. Locks are not re-entrant: pass the held lock on instead.`,
       );
@@ -150,10 +160,17 @@ export class FencedLock {
     return this.#context.queue.join(this.#identity, join);
   }
 
+  #isHeldByCaller(): boolean {
+    const holdings = underLock.getStore() ?? [];
+    const { queue } = this.#context;
+    const { prefix } = this.#identity;
+    return holdings.some((each) => each.queue === queue && each.prefix === prefix && each.tenure.isHeld());
+  }
+
   async #run<T>(tenure: Tenure, work: (held: HeldLock) => Promise<T> | T): Promise<T> {
-    const { held, queue } = this.#context;
-    const holding = new Map(held.getStore()).set(this.#identity.prefix, tenure);
-    const running = held.run(holding, async () => work(this.#wrap(tenure)));
+    const { queue } = this.#context;
+    const holdings = [...(underLock.getStore() ?? []), { queue, prefix: this.#identity.prefix, tenure }];
+    const running = underLock.run(holdings, async () => work(this.#wrap(tenure)));
     /* A closing coordinator waits for the work even if the lock was lost under it. */
     queue.inBackground(running.catch(() => {}));
     const outcome = await running.then(
