@@ -28,6 +28,22 @@ test('an uncontended acquire is one transaction, and a release is one', async (t
   t.deepEqual(world.cluster.entries(LOCK), []);
 });
 
+test('a tenure that lasts is watched, once', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect();
+  let watches = 0;
+  store.faults.onRequest((call) => {
+    if (call.method === 'watch') watches += 1;
+    return undefined;
+  });
+  const held = await world.settle(coordinator.lock('a').acquire());
+  await world.advance(200);
+  t.is(watches, 0);
+  await world.advance(200);
+  t.is(watches, 1);
+  await world.settle(held.release());
+});
+
 test('a token is the create revision of the holder’s key, and rises from holder to holder', async (t) => {
   const world = new VirtualWorld();
   const one = await world.connect();

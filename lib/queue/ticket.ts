@@ -124,17 +124,16 @@ export class Ticket implements KeyOwner {
     );
   }
 
-  /** 2, 3. Resolves with the token once nobody is before us. Rejects if the key went away meanwhile. */
-  async turn(signal: AbortSignal): Promise<bigint> {
+  /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile. */
+  async turn(signal: AbortSignal): Promise<void> {
     while (this.#predecessor !== undefined) {
       await this.#untilGone(this.#predecessor, signal);
       await this.#alone(() => this.#repeat(signal, () => this.#lookAgain()));
     }
     this.#owned = true;
-    return this.token();
   }
 
-  /** 3. Watches the own key from now on. The token, once the ticket owns the queue. */
+  /** 3. The token, once the ticket owns the queue. Watches the own key from now on: to be called once. */
   token(): bigint {
     if (!this.#owned) throw new Error(`${this.key} does not own its queue`);
     void this.#watchOwnKey();
