@@ -49,6 +49,12 @@ export interface CoordinatorOptions {
       }
     | undefined;
   /**
+   * A folder for the last known config and cached entries, for a start while etcd is away. It may hold secrets; it is made for its
+   * owner alone. Several processes may share it.
+   * @default none: nothing is written to disk
+   */
+  readonly snapshotDir?: string | undefined;
+  /**
    * Who we are, for whoever asks who holds what.
    * @default host-pid-random
    */
@@ -69,6 +75,7 @@ export interface CompleteOptions {
   readonly ttlMs: number;
   readonly timeoutMs: number;
   readonly deadlineMs: number;
+  readonly snapshotDir: string | undefined;
   readonly instanceId: string;
   readonly logger: Logger;
 }
@@ -84,6 +91,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     'tls',
     'session',
     'request',
+    'snapshotDir',
     'instanceId',
     'logger',
   ]);
@@ -103,6 +111,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     ttlMs,
     timeoutMs,
     deadlineMs,
+    snapshotDir: options.snapshotDir === undefined ? undefined : expectText('snapshotDir', options.snapshotDir),
     instanceId: expectText(
       'instanceId',
       options.instanceId ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,

@@ -14,8 +14,10 @@ import { FencedLock, type LockContext } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import { Replicas } from './replica/replicas.ts';
+import { SnapshotFolder } from './replica/snapshot.ts';
 import { RetryBudget } from './resilience/retry-budget.ts';
 import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
+import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
 import { marginMs, SessionKeeper } from './session/keeper.ts';
 import { leaseHex } from './session/keyspace.ts';
@@ -60,7 +62,7 @@ export class Coordinator implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(runtime: Runtime, store: Store, options: CompleteOptions) {
+  constructor(runtime: Runtime, store: Store, options: CompleteOptions, files: Files = systemFiles) {
     this.#runtime = runtime;
     this.#options = options;
     const { keyspace, ttlMs, timeoutMs, deadlineMs, instanceId } = options;
@@ -90,7 +92,9 @@ export class Coordinator implements AsyncDisposable {
       repetition,
       deadlineMs,
     };
-    this.#replicas = new Replicas(runtime, this.#store, repetition);
+    const { snapshotDir } = options;
+    const snapshots = snapshotDir === undefined ? undefined : new SnapshotFolder(runtime, files, snapshotDir);
+    this.#replicas = new Replicas(runtime, this.#store, repetition, snapshots);
     this.#caches = {
       runtime,
       replicas: this.#replicas,

@@ -2,6 +2,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
 import { Replica, type ReplicaOptions } from './replica.ts';
+import type { SnapshotFolder } from './snapshot.ts';
 
 /** A share in a replica, to be given back. */
 export interface ReplicaShare {
@@ -10,17 +11,26 @@ export interface ReplicaShare {
   release(): Promise<void>;
 }
 
+interface Shared {
+  readonly replica: Replica;
+  shares: number;
+  /** Ends the keeping of its snapshot. */
+  readonly detach: (() => Promise<void>) | undefined;
+}
+
 /** The replicas of one coordinator. Those who ask for the same span in the same way share one, its watch and its proofs. */
 export class Replicas {
   readonly #runtime: Runtime;
   readonly #store: Store;
   readonly #repetition: Repetition;
-  readonly #shared = new Map<string, { readonly replica: Replica; shares: number }>();
+  readonly #snapshots: SnapshotFolder | undefined;
+  readonly #shared = new Map<string, Shared>();
 
-  constructor(runtime: Runtime, store: Store, repetition: Repetition) {
+  constructor(runtime: Runtime, store: Store, repetition: Repetition, snapshots?: SnapshotFolder) {
     this.#runtime = runtime;
     this.#store = store;
     this.#repetition = repetition;
+    this.#snapshots = snapshots;
   }
 
   open(options: ReplicaOptions): ReplicaShare {
@@ -28,7 +38,8 @@ export class Replicas {
     let shared = this.#shared.get(id);
     if (shared === undefined) {
       const replica = new Replica(this.#runtime, this.#store, this.#repetition, options);
-      shared = { replica, shares: 0 };
+      const detach = this.#snapshots?.attach(replica, options.span);
+      shared = { replica, shares: 0, detach };
       this.#shared.set(id, shared);
       replica.start();
     }
@@ -52,13 +63,18 @@ export class Replicas {
   async close(): Promise<void> {
     const all = [...this.#shared.values()];
     this.#shared.clear();
-    await Promise.all(all.map(({ replica }) => replica.close()));
+    await Promise.all(all.map(end));
   }
 
-  async #release(id: string, shared: { readonly replica: Replica; shares: number }): Promise<void> {
+  async #release(id: string, shared: Shared): Promise<void> {
     shared.shares -= 1;
     if (shared.shares > 0) return;
     if (this.#shared.get(id) === shared) this.#shared.delete(id);
-    await shared.replica.close();
+    await end(shared);
   }
+}
+
+async function end({ replica, detach }: Shared): Promise<void> {
+  await replica.close();
+  await detach?.();
 }

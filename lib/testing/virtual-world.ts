@@ -1,5 +1,6 @@
 import { completeOptions, type CoordinatorOptions } from '../coordinator-options.ts';
 import { Coordinator } from '../coordinator.ts';
+import type { Files } from '../runtime/files.ts';
 import { MemoryCluster, type MemoryClusterOptions } from '../store/memory/memory-cluster.ts';
 import type { MemoryStore } from '../store/memory/memory-store.ts';
 import { testRuntime, type TestRuntime } from './test-runtime.ts';
@@ -21,13 +22,13 @@ export class VirtualWorld {
   }
 
   /** A process that has not connected yet. */
-  start(options: CoordinatorOptions = {}): Process {
+  start(options: CoordinatorOptions = {}, files?: Files): Process {
     const store = this.cluster.connect({
       runtime: this.runtime,
       ...(options.instanceId === undefined ? {} : { name: options.instanceId }),
     });
     const complete = completeOptions({ namespace: 'test', session: { ttlMs: 5_000 }, ...options });
-    return { store, coordinator: new Coordinator(this.runtime, store, complete) };
+    return { store, coordinator: new Coordinator(this.runtime, store, complete, files) };
   }
 
   /** A process that has its session. */
