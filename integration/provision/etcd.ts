@@ -135,9 +135,9 @@ function onPath(name: string): string | undefined {
 
 function unavailable(reason: string, cause?: unknown): ProvisionError {
   return new ProvisionError(
-    `No etcd for tests: ${reason.replace(/\.?$/, '.')} ` +
+    `No etcd: ${reason.replace(/\.?$/, '.')} ` +
       'Set HOLDFAST_ETCD_BIN to an etcd 3.4 or newer, or install one on PATH (Debian: etcd-server and etcd-client); ' +
-      'for the demo and examples alone, `docker compose up -d` is enough.',
+      'for the examples alone, `docker compose up -d` is enough.',
     { cause },
   );
 }

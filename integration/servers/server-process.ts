@@ -168,7 +168,7 @@ function cleanUp(): void {
 let parentDeathSignal: readonly string[] | undefined;
 
 /** The prefix of a command line that makes the kernel end the child when this process dies; empty where there is none. */
-function withParentDeathSignal(): readonly string[] {
+export function withParentDeathSignal(): readonly string[] {
   const prefix = ['setpriv', '--pdeathsig', 'KILL'];
   parentDeathSignal ??=
     spawnSync('setpriv', [...prefix.slice(1), 'true'], { stdio: 'ignore' }).status === 0 ? prefix : [];

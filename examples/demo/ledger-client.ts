@@ -1,0 +1,62 @@
+/** The ledger over HTTP, as a worker uses it. */
+import { parseToken, StaleTokenError } from 'holdfast';
+import type { Accounts, Applied, Fenced } from './accounts.ts';
+import { appliedFromWire, fencedToWire, type Wire } from './ledger-file.ts';
+
+const ATTEMPTS = 3;
+const ATTEMPT_MS = 2_000;
+
+export class LedgerAccounts implements Accounts {
+  readonly #url: string;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async read(touched: readonly Fenced[]): Promise<ReadonlyMap<string, number>> {
+    return new Map((await this.#post('/read', touched.map(fencedToWire))) as [string, number][]);
+  }
+
+  async write(applied: Applied): Promise<'applied' | 'repeated'> {
+    const wire = { ...applied, postings: applied.postings.map(fencedToWire) };
+    return (await this.#post('/write', wire)) as 'applied' | 'repeated';
+  }
+
+  async find(id: string): Promise<Applied | undefined> {
+    const response = await fetch(`${this.#url}/transfers/${encodeURIComponent(id)}`);
+    return response.status === 404 ? undefined : appliedFromWire((await response.json()) as Wire<Applied>);
+  }
+
+  async close(): Promise<void> {
+    /* Connections that are idle do not keep the process. */
+  }
+
+  /** No answer is no failure: the request may have been applied. Both requests may be repeated, so they are. */
+  async #post(path: string, body: unknown): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      let response: Response;
+      let answer: unknown;
+      try {
+        const signal = AbortSignal.timeout(ATTEMPT_MS);
+        response = await fetch(this.#url + path, { method: 'POST', body: JSON.stringify(body), signal });
+        answer = await response.json();
+      } catch (error) {
+        if (attempt < ATTEMPTS) continue;
+        throw new Error(`The ledger did not answer ${path}`, { cause: error });
+      }
+      if (response.status === 409) throw staleToken(answer as Wire<Refusal>);
+      if (!response.ok) throw new Error(`The ledger refused ${path}: ${String(answer)}`);
+      return answer;
+    }
+  }
+}
+
+interface Refusal {
+  readonly resource: string;
+  readonly token: bigint;
+  readonly highest: bigint;
+}
+
+function staleToken({ resource, token, highest }: Wire<Refusal>): StaleTokenError {
+  return new StaleTokenError({ resource, token: parseToken(token), highest: parseToken(highest) });
+}

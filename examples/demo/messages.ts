@@ -1,0 +1,37 @@
+/** What the demo and its workers tell each other, over the channel that a forked process has. Structured clones: bigints stay bigints. */
+import type { AccountsAddress, Fenced } from './accounts.ts';
+import type { Transfer } from './jobs.ts';
+
+/** What a worker is started with, as JSON on its command line. */
+export interface WorkerOrders {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly accounts: AccountsAddress;
+  readonly ttlMs: number;
+  readonly seed: number;
+}
+
+export type ToWorker =
+  /** A transfer, and about how long it takes when nobody is in its way, in milliseconds. */
+  { readonly type: 'take'; readonly job: Transfer; readonly paceMs: number } | { readonly type: 'finish' };
+
+/** How an attempt at a transfer ended. Everything but `applied` and `repeated` gives the job back. */
+export type Outcome =
+  | { readonly kind: 'applied' | 'repeated'; readonly touched: readonly Fenced[] }
+  /** Somebody else held an account all the time. */
+  | { readonly kind: 'busy' }
+  /** etcd does not answer. */
+  | { readonly kind: 'unavailable' }
+  /** The lock was lost on the way, or the write's outcome is unknown. */
+  | { readonly kind: 'lost'; readonly message: string }
+  /** The guard refused a token, since it has seen a newer one. */
+  | { readonly kind: 'stale'; readonly account: string; readonly token: bigint; readonly highest: bigint };
+
+export type FromWorker =
+  | { readonly type: 'idle' }
+  | { readonly type: 'health'; readonly state: string }
+  /** The locks were granted; `at` is on the machine's monotonic clock, in nanoseconds. */
+  | { readonly type: 'granted'; readonly job: Transfer; readonly touched: readonly Fenced[]; readonly at: bigint }
+  /** The balances are read and the write sets out. */
+  | { readonly type: 'writing'; readonly job: Transfer; readonly touched: readonly Fenced[] }
+  | { readonly type: 'settled'; readonly job: Transfer; readonly outcome: Outcome };

@@ -1,0 +1,234 @@
+/**
+ * What goes wrong in the demo, in three acts. Each is what a deployment meets sooner or later: a process dies, a process stands still
+ * (a long garbage collection, a suspended laptop, a moved virtual machine), etcd is away.
+ *
+ * A holder is always met between its read and its write, where it hurts: it is stopped as soon as it says that it writes, and the
+ * books are asked whether the write was faster. If so it goes on, and the next one is tried.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EtcdServer } from '../../integration/servers/etcd-server.ts';
+import type { Books } from './accounts.ts';
+import type { Crew } from './crew.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Report, Reports } from './reports.ts';
+import { describe, names, overtakes, tokens, type Stopped } from './stopped-holder.ts';
+import { money, seconds, type Timeline } from './timeline.ts';
+
+export interface Stage {
+  readonly etcd: EtcdServer;
+  readonly books: Books;
+  readonly crew: Crew;
+  readonly dispatcher: Dispatcher;
+  readonly reports: Reports;
+  readonly timeline: Timeline;
+  /** How many transfers to let pass before one is disturbed. */
+  readonly patience: () => number;
+  readonly signal: AbortSignal;
+}
+
+export interface Outage {
+  /** On the machine's monotonic clock, in nanoseconds. */
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/** How long whatever had been sent before a SIGSTOP may take to arrive. */
+const ARRIVAL_MS = 150;
+/** How long etcd stays away after all workers have noticed. */
+const AWAY_MS = 1_000;
+
+export class Nemesis implements Disposable {
+  readonly lateWrites: { readonly worker: string; readonly id: string }[] = [];
+  readonly outages: Outage[] = [];
+  takeovers = 0;
+  readonly #stage: Stage;
+  readonly #health = new Map<string, string>();
+  readonly #unlisten: (() => void)[] = [];
+  #over = false;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    this.#listen((report) => {
+      if (report.type === 'health') this.#health.set(report.worker, report.state);
+      if (report.type === 'exited') this.#health.delete(report.worker);
+    });
+  }
+
+  async run(): Promise<void> {
+    const { dispatcher, timeline } = this.#stage;
+    await this.#allAre(['connected']);
+    timeline.heading('Act 1: a holder dies');
+    dispatcher.release(0.3);
+    await this.#holderDies();
+
+    timeline.heading('Act 2: a holder stands still, and does not know');
+    dispatcher.release(0.65);
+    await this.#holderStandsStill();
+
+    timeline.heading('Act 3: etcd is away');
+    dispatcher.release(1);
+    await this.#etcdIsAway();
+    this.#over = true;
+    if (dispatcher.left > 0) timeline.heading('The rest of the work');
+  }
+
+  /** Whether all acts are over. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  [Symbol.dispose](): void {
+    for (const unlisten of this.#unlisten) unlisten();
+  }
+
+  async #holderDies(): Promise<void> {
+    const { crew, dispatcher, timeline } = this.#stage;
+    const holder = await this.#stopHolder();
+    if (holder === undefined) return timeline.say('nemesis', 'finds nobody in a transfer', 'quiet');
+    const { worker, job } = holder;
+    timeline.say('nemesis', `kills ${worker} (SIGKILL) in ${job.id}: it ${describe(holder)}`, 'trouble');
+    const redone = this.#redone(holder);
+    const taken = this.#takeover(holder);
+    crew.kill(worker);
+    timeline.say('demo', `starts ${crew.hire()} in its place`);
+    await taken;
+    /* The last job of a file is not waited for: the next act is for whoever does it. */
+    if (dispatcher.left > 1) await redone;
+  }
+
+  async #holderStandsStill(): Promise<void> {
+    const { crew, timeline, reports, signal, books } = this.#stage;
+    const holder = await this.#stopHolder();
+    if (holder === undefined) return timeline.say('nemesis', 'finds nobody in a transfer', 'quiet');
+    const { worker, job, touched } = holder;
+    timeline.say('nemesis', `pauses ${worker} (SIGSTOP) in ${job.id}: it ${describe(holder)}`, 'trouble');
+    const overtaken = reports.next((report) => overtakes(report, holder), signal);
+    await this.#takeover(holder);
+    const { successor, id, account } = await overtaken;
+    timeline.say(successor, `applies ${id}: ${account} is not what ${worker} has read any more`);
+
+    const late = { worker, id: job.id };
+    this.lateWrites.push(late);
+    const settled = reports.next(
+      (report) =>
+        report.type === 'settled' && report.worker === worker && report.job.id === job.id ? report : undefined,
+      signal,
+    );
+    timeline.say(
+      'nemesis',
+      `resumes ${worker} after ${seconds(performance.now() - holder.at)}; its write arrives late`,
+      'trouble',
+    );
+    crew.resume(worker);
+    const { outcome } = await settled;
+    if (outcome.kind === 'stale') {
+      const { account, token, highest } = outcome;
+      timeline.say(
+        'guard',
+        `refuses it: ${account} has seen token ${highest}, and ${worker} comes with ${token}`,
+        'refused',
+      );
+      timeline.say(worker, `learns that its lock was lost (STALE_TOKEN) and gives ${job.id} back`);
+      void this.#redone(holder);
+      return;
+    }
+    const record = await books.find(job.id);
+    if (record?.worker !== worker) return;
+    const lost = record.postings.map(({ account, balance }) => `${account} = ${money(balance)}`).join(', ');
+    timeline.say('books', `take the late write of ${worker}, and with it old balances: ${lost}`, 'refused');
+    timeline.say(
+      'books',
+      `nobody compared ${touched.map(({ token }) => token).join(' and ')} with what came since`,
+      'refused',
+    );
+  }
+
+  async #etcdIsAway(): Promise<void> {
+    const { etcd, timeline, reports, dispatcher, signal } = this.#stage;
+    await sleep(300, undefined, { signal });
+    await etcd.stop({ signal: 'SIGKILL' });
+    const [from, at] = [process.hrtime.bigint(), performance.now()];
+    const elapsed = (): string => seconds(performance.now() - at);
+    timeline.say('nemesis', `kills etcd (SIGKILL, pid ${etcd.pid})`, 'trouble');
+    await this.#allAre(['suspended', 'degraded']);
+    timeline.say('workers', 'suspended: who holds a lock keeps it for as long as its lease is sure to last');
+    await this.#allAre(['degraded']);
+    timeline.say(
+      'workers',
+      `degraded after ${elapsed()}: nothing is granted, and who asks is told so at once`,
+      'refused',
+    );
+    await sleep(AWAY_MS, undefined, { signal });
+
+    this.outages.push({ from, to: process.hrtime.bigint() });
+    timeline.say('nemesis', `starts etcd again after ${elapsed()}, with its data`, 'trouble');
+    const granted = reports.next((report) => (report.type === 'granted' ? report : undefined), signal);
+    await etcd.restart();
+    timeline.say('etcd', 'answers again');
+    await this.#allAre(['connected']);
+    timeline.say('workers', 'connected again, with new sessions', 'good');
+    const first = await Promise.race([granted, dispatcher.finished]);
+    if (first !== undefined)
+      timeline.say(first.worker, `gets ${names(first.touched)}, tokens ${tokens(first.touched)}`, 'good');
+  }
+
+  /** Stops a worker that has read and not written yet; `undefined` if no transfer is left to find one in. */
+  async #stopHolder(): Promise<Stopped | undefined> {
+    const { reports, crew, books, dispatcher, signal, patience } = this.#stage;
+    for (let pass = patience(); ; pass -= 1) {
+      const writing = reports.next((report) => (report.type === 'writing' ? report : undefined), signal);
+      const found = await Promise.race([writing, dispatcher.finished]);
+      if (found === undefined) return undefined;
+      if (pass > 0) continue;
+      const { worker, job, touched } = found;
+      crew.pause(worker);
+      const at = performance.now();
+      await sleep(ARRIVAL_MS, undefined, { signal });
+      if ((await books.find(job.id)) === undefined) return { worker, job, touched, at };
+      crew.resume(worker);
+    }
+  }
+
+  /** Resolves when the first of its accounts has gone to a successor; both are counted. */
+  #takeover(holder: Stopped): Promise<void> {
+    const { timeline } = this.#stage;
+    const left = new Map(holder.touched.map(({ account, token }) => [account, token]));
+    return new Promise((resolve) => {
+      this.#listen((report) => {
+        if (report.type !== 'granted' || report.worker === holder.worker) return;
+        for (const { account, token } of report.touched) {
+          const before = left.get(account);
+          if (before === undefined || token <= before) continue;
+          left.delete(account);
+          this.takeovers += 1;
+          const after = seconds(performance.now() - holder.at);
+          timeline.say(report.worker, `takes ${account} over after ${after}: token ${token} follows ${before}`, 'good');
+          resolve();
+        }
+      });
+    });
+  }
+
+  /** Resolves when its transfer has been done by somebody. */
+  #redone({ worker, job }: Stopped): Promise<void> {
+    return new Promise((resolve) => {
+      this.#listen((report) => {
+        if (report.type !== 'settled' || report.job.id !== job.id || report.outcome.kind !== 'applied') return;
+        const whose = report.worker === worker ? 'under new locks' : `which ${worker} could not finish`;
+        this.#stage.timeline.say(report.worker, `applies ${job.id}, ${whose}`, 'good');
+        resolve();
+      });
+    });
+  }
+
+  async #allAre(states: readonly string[]): Promise<void> {
+    const { crew, reports, signal } = this.#stage;
+    const reached = (): boolean => crew.names.every((worker) => states.includes(this.#health.get(worker) ?? ''));
+    /* Our own listener was there first, so that the map is up to date when this one looks at it. */
+    if (!reached()) await reports.next(() => (reached() ? true : undefined), signal);
+  }
+
+  #listen(listener: (report: Report) => void): void {
+    this.#unlisten.push(this.#stage.reports.listen(listener));
+  }
+}

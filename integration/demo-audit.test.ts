@@ -1,0 +1,121 @@
+import test from 'ava';
+import { OPENING_BALANCE, type Applied } from '../examples/demo/accounts.ts';
+import { audit, replay, type Evidence } from '../examples/demo/audit.ts';
+import { type Transfer } from '../examples/demo/jobs.ts';
+
+// An audit that cannot fail proves nothing. Each corruption below is one that a broken lock, guard or ledger would cause, and each is
+// found by the findings that it should be found by.
+
+const jobs: readonly Transfer[] = [
+  { id: 't-1', from: 'ada', to: 'ben', amount: 100 },
+  { id: 't-2', from: 'ben', to: 'cleo', amount: 250 },
+  { id: 't-3', from: 'cleo', to: 'ada', amount: 100 },
+  { id: 't-4', from: 'ada', to: 'ben', amount: 40 },
+];
+
+/** What an honest run leaves: everything once, each transfer from the balances before it, under rising tokens. */
+function honest(): Evidence {
+  const balances = new Map(['ada', 'ben', 'cleo'].map((account) => [account, OPENING_BALANCE]));
+  const applied = jobs.map((job, index): Applied => {
+    const postings = [job.from, job.to].map((account) => {
+      const balance = (balances.get(account) ?? 0) + (account === job.to ? job.amount : -job.amount);
+      balances.set(account, balance);
+      return { account, balance, token: 4_096n * BigInt(index + 1) };
+    });
+    return { ...job, worker: index % 2 === 0 ? 'w1' : 'w2', postings };
+  });
+  const late = { worker: 'w1', id: 't-3' };
+  return {
+    jobs,
+    applied,
+    balances,
+    refusals: [{ ...late, account: 'ada', token: 1n, highest: 2n }],
+    lateWrites: [late],
+    outages: 1,
+    outageMs: 3_000,
+    grantsDuringOutages: 0,
+    takeovers: 2,
+  };
+}
+
+function failuresOf(evidence: Evidence): string[] {
+  return audit(evidence).flatMap(({ name, ok }) => (ok === false ? [name] : []));
+}
+
+/** The late write of a paused worker, applied over what came after it had read: its postings are from before `t-2` and `t-3`. */
+function withLateWrite(evidence: Evidence): Evidence {
+  const [first, second, third] = evidence.applied as [Applied, Applied, Applied];
+  const postings = [
+    { account: 'ada', balance: OPENING_BALANCE - 40, token: 4_000n },
+    { account: 'ben', balance: OPENING_BALANCE + 40, token: 4_000n },
+  ];
+  const applied = [first, second, third, { ...jobs[3]!, worker: 'w3', postings }];
+  const balances = new Map([
+    ...evidence.balances,
+    ...postings.map(({ account, balance }) => [account, balance] as const),
+  ]);
+  return { ...evidence, applied, balances, refusals: [], lateWrites: [{ worker: 'w3', id: 't-4' }] };
+}
+
+function withBalance(evidence: Evidence, account: string, change: number): Evidence {
+  const balance = (evidence.balances.get(account) ?? 0) + change;
+  return { ...evidence, balances: new Map([...evidence.balances, [account, balance]]) };
+}
+
+function withRecord(evidence: Evidence, index: number, change: (record: Applied) => Partial<Applied>): Evidence {
+  const applied = evidence.applied.map((record, at) => (at === index ? { ...record, ...change(record) } : record));
+  return { ...evidence, applied };
+}
+
+test('an honest history passes, and balances are as in a replay', (t) => {
+  t.deepEqual(failuresOf(honest()), []);
+  t.deepEqual(honest().balances, replay(jobs));
+});
+
+const ONCE = 'each transfer applied once';
+const SUM = 'sum of all balances';
+const REPLAY = 'balances as in a replay';
+const LOST = 'no update lost';
+const TOKENS = 'tokens rise on each account';
+const STALE = 'stale writes refused';
+const GRANTED = 'granted while etcd was away';
+
+const corruptions: readonly (readonly [
+  title: string,
+  corrupt: (evidence: Evidence) => Evidence,
+  found: readonly string[],
+])[] = [
+  ['a late write over newer balances', withLateWrite, [SUM, REPLAY, LOST, TOKENS, STALE]],
+  ['a transfer that is missing', (e) => ({ ...e, applied: e.applied.slice(0, -1) }), [ONCE]],
+  ['a transfer on record twice', (e) => ({ ...e, applied: [...e.applied, e.applied[3]!] }), [ONCE, LOST, TOKENS]],
+  ['a transfer that nobody ordered', (e) => withRecord(e, 3, () => ({ id: 't-9' })), [ONCE]],
+  ['a transfer of another amount', (e) => withRecord(e, 3, () => ({ amount: 41 })), [ONCE, LOST]],
+  [
+    'a transfer of half its accounts',
+    (e) => withRecord(e, 3, ({ postings }) => ({ postings: postings.slice(1) })),
+    [ONCE],
+  ],
+  ['money out of nowhere', (e) => withBalance(e, 'ada', 1), [SUM, REPLAY]],
+  ['money on the wrong account', (e) => withBalance(withBalance(e, 'ada', 1), 'ben', -1), [REPLAY]],
+  ['an account that nobody knows', (e) => withBalance(e, 'mallory', 0), [REPLAY]],
+  [
+    'a token that was used before',
+    (e) => withRecord(e, 1, ({ postings }) => ({ postings: postings.map((p) => ({ ...p, token: 4_096n })) })),
+    [TOKENS],
+  ],
+  ['a late write that nobody refused', (e) => ({ ...e, refusals: [] }), [STALE]],
+  ['a refusal of somebody else', (e) => ({ ...e, lateWrites: [{ worker: 'w2', id: 't-3' }] }), [STALE]],
+  ['a lock that was granted without etcd', (e) => ({ ...e, grantsDuringOutages: 1 }), [GRANTED]],
+];
+for (const [title, corrupt, found] of corruptions) {
+  test(`the audit finds ${title}`, (t) => {
+    t.deepEqual(failuresOf(corrupt(honest())), found);
+  });
+}
+
+test('what was not staged is no failure, and is not called a success either', (t) => {
+  const evidence = { ...honest(), lateWrites: [], refusals: [], outages: 0 };
+  const verdicts = new Map(audit(evidence).map(({ name, ok }) => [name, ok]));
+  t.is(verdicts.get(STALE), undefined);
+  t.is(verdicts.get(GRANTED), undefined);
+});
