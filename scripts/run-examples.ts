@@ -6,9 +6,11 @@ import { EtcdServer } from '../integration/servers/etcd-server.ts';
 
 // Runs every example to its end against one real etcd, so that what the documentation shows keeps working: each
 // `examples/<name>.ts`, and `examples/<name>/main.ts` where an example has a folder. They find etcd as a user's program
-// would, through HOLDFAST_ENDPOINTS.
+// would, through HOLDFAST_ENDPOINTS. One that runs until it is told to stop says so in a line with SIGTERM, and is sent it
+// then. Each must end by itself, with status 0, and leave no key behind.
 
 const timeoutMs = 120_000;
+const sigtermAfterMs = 500;
 const sources = 'examples';
 
 const examples = existsSync(sources) ? readdirSync(sources, { withFileTypes: true }).flatMap(mainFile) : [];
@@ -19,7 +21,7 @@ if (examples.length === 0) {
   const failed: string[] = [];
   for (const example of examples) {
     console.log(`\n== ${example}`);
-    if (!(await succeeds(example, etcd.endpoint))) failed.push(example);
+    if (!(await succeeds(example, etcd.endpoint)) || !(await leavesNothing(etcd))) failed.push(example);
   }
   console.log(`\n${examples.length - failed.length} of ${examples.length} examples ended well.`);
   if (failed.length > 0) {
@@ -37,12 +39,25 @@ function mainFile(entry: { readonly name: string; isDirectory(): boolean }): str
 async function succeeds(example: string, endpoint: string): Promise<boolean> {
   const compiled = path.join('dist', example.replace(/\.ts$/, '.js'));
   const child = spawn(process.execPath, ['--enable-source-maps', compiled], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, HOLDFAST_ENDPOINTS: endpoint },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  let told = false;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    process.stdout.write(text);
+    if (told || !text.includes('SIGTERM')) return;
+    told = true;
+    setTimeout(() => child.kill('SIGTERM'), sigtermAfterMs);
+  });
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   if (signal !== null) console.error(`${example} was ended by ${signal}; it may take ${timeoutMs} ms.`);
   return code === 0;
+}
+
+async function leavesNothing(etcd: EtcdServer): Promise<boolean> {
+  const keys = (await etcd.etcdctl(['get', '', '--from-key', '--keys-only'])).split('\n').filter((line) => line !== '');
+  if (keys.length > 0) console.error(`Expected no key in etcd after an example, got ${keys.join(', ')}`);
+  return keys.length === 0;
 }
