@@ -1,5 +1,5 @@
 import { StoreError } from '../store/store-error.ts';
-import type { CallOptions, KeyValue, Store, WatchEvent } from '../store/store.ts';
+import type { CallOptions, KeyValue, RangeRequest, RangeResponse, Span, Store, WatchEvent } from '../store/store.ts';
 import { isSame } from './contents.ts';
 
 /** The history that a replica rests on is not the store's any more, or cannot be told from another. */
@@ -10,9 +10,18 @@ export class HistoryChanged extends Error {
   }
 }
 
+/** What a replica holds: so many keys of its span, as of a revision. */
+export interface Holding {
+  readonly span: Span;
+  readonly revision: bigint;
+  readonly size: number;
+}
+
 /**
  * The last put and the last delete that a replica knows of. If both are found in history as they were, nothing that was applied has
- * been lost. A restored store with newer writes on top shows higher revisions and would otherwise hide what is gone.
+ * been lost; if nothing else is found up to the revision that it holds, nothing has come in instead. A restored store with newer writes
+ * on top shows higher revisions and would otherwise hide both: what is gone, and what was written since at revisions that the replica
+ * believes to know.
  */
 export class Landmarks {
   readonly #put: KeyValue | undefined;
@@ -28,7 +37,7 @@ export class Landmarks {
   }
 
   /** Rejects with HistoryChanged if one of them is not there, and with the StoreError of a call that failed. */
-  async check(store: Store, options: CallOptions): Promise<void> {
+  async check(store: Store, { span, revision, size }: Holding, options: CallOptions): Promise<void> {
     if (this.#put !== undefined) {
       const { key, modRevision } = this.#put;
       const found = await at(store, key, modRevision, options);
@@ -38,15 +47,26 @@ export class Landmarks {
       const { key, modRevision } = this.#deleted;
       if ((await at(store, key, modRevision, options)) !== undefined) throw forgotten(modRevision);
     }
+    const minModRevision = (this.#put?.modRevision ?? 0n) + 1n;
+    const others = await past(store, { ...span, revision, minModRevision, limit: 1, keysOnly: true }, options);
+    if (others.entries.length > 0 || others.count !== size) throw forgotten(revision);
   }
 }
 
 async function at(store: Store, key: string, revision: bigint, options: CallOptions): Promise<KeyValue | undefined> {
+  return (await past(store, { key, revision }, options)).entries[0];
+}
+
+async function past(
+  store: Store,
+  request: RangeRequest & { readonly revision: bigint },
+  options: CallOptions,
+): Promise<RangeResponse> {
   try {
-    return (await store.range({ key, revision }, options)).entries[0];
+    return await store.range(request, options);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    if (error.reason === 'compacted' || error.reason === 'future-revision') throw forgotten(revision);
+    if (error.reason === 'compacted' || error.reason === 'future-revision') throw forgotten(request.revision);
     throw error;
   }
 }

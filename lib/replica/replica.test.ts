@@ -117,6 +117,21 @@ for (const overtaken of [false, true]) {
   });
 }
 
+test('a restore that new writes have overtaken shows too where they fell before what was listed', async (t) => {
+  let snapshot: ReturnType<MemoryCluster['snapshot']> | undefined;
+  const { runtime, cluster, replica } = await started({}, (etcd) => {
+    etcd.put('p/a', '1');
+    snapshot = etcd.snapshot();
+    for (let index = 0; index < 50; index += 1) etcd.put('elsewhere', String(index));
+  });
+  cluster.restore(snapshot!);
+  cluster.put('p/a', '2');
+  for (let index = 0; index < 100; index += 1) cluster.put('elsewhere', String(index));
+  await runtime.clock.advance(60_000);
+  t.deepEqual(contents(replica), { 'p/a': '2' });
+  t.is(replica.resyncs, 1);
+});
+
 test('a delete that a restore has undone is found out at the next reconnection', async (t) => {
   const { runtime, cluster, replica } = await started({}, (etcd) => {
     etcd.put('p/a', '1');

@@ -13,8 +13,8 @@
  * 2. watch: from R + 1; whole revisions are applied and told in order.
  * 3. prove: now and then, a linearizable range above the applied revision that comes back empty, and whose count is ours, proves that
  *    the replica was complete when it was *sent*. Progress notifications prove nothing: a member without quorum sends them, too.
- * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was; a restored store with newer
- *    writes on top would otherwise hide what it has lost.
+ * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was, and nothing else up to the
+ *    applied revision; a restored store with newer writes on top would otherwise hide what it has lost, and what it has instead.
  * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
  */
 import { abortable, linkSignals } from '../runtime/abort.ts';
@@ -232,7 +232,10 @@ export class Replica {
   async #watch(signal: AbortSignal): Promise<never> {
     const request = { span: this.#options.span, fromRevision: this.#applied + 1n };
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-    const resuming = () => this.#landmarks.check(this.#store, call);
+    const resuming = () => {
+      const holding = { span: this.#options.span, revision: this.#applied, size: this.#contents.entries.size };
+      return this.#landmarks.check(this.#store, holding, call);
+    };
     for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
       signal.throwIfAborted();
       if (events.length === 0) continue;
