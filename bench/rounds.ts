@@ -1,33 +1,32 @@
 /** How the benchmarks measure: contestants in turn, round after round, so that a machine that slows down slows all of them down. */
+import type { Spread } from './findings.ts';
 
 export interface Contestant {
   readonly name: string;
   /** Does `operations` operations, as many at a time as there are callers. */
-  run(operations: number): Promise<void>;
+  run(operations: number): Promise<void> | void;
 }
 
-export interface Result {
-  readonly name: string;
-  /** Milliseconds of wall time for one operation, in each round. */
-  readonly perOperationMs: readonly number[];
-}
+/** Milliseconds of wall time for one operation, for each contestant by its name, in one round. */
+export type Round = ReadonlyMap<string, number>;
 
 /** Runs every contestant once as a warm-up and then once in each round, in an order that shifts from round to round. */
 export async function inRounds(
   contestants: readonly Contestant[],
   { rounds, operations }: { readonly rounds: number; readonly operations: number },
-): Promise<readonly Result[]> {
-  const times = contestants.map((): number[] => []);
+): Promise<readonly Round[]> {
+  const results: Round[] = [];
   for (let round = -1; round < rounds; round += 1) {
+    const times = new Map<string, number>();
     for (let turn = 0; turn < contestants.length; turn += 1) {
-      const index = (turn + round + contestants.length) % contestants.length;
-      const contestant = contestants[index] as Contestant;
+      const contestant = contestants[(turn + round + contestants.length) % contestants.length] as Contestant;
       const startedAt = performance.now();
       await contestant.run(operations);
-      if (round >= 0) times[index]?.push((performance.now() - startedAt) / operations);
+      times.set(contestant.name, (performance.now() - startedAt) / operations);
     }
+    if (round >= 0) results.push(times);
   }
-  return contestants.map(({ name }, index) => ({ name, perOperationMs: times[index] ?? [] }));
+  return results;
 }
 
 /** Does `operations` times `act`, by so many callers at once; each caller is told its number. */
@@ -44,13 +43,24 @@ export async function byCallers(
   );
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+/** A number of each round, from the least to the greatest. Ratios are made within a round and never across. */
+export function spreadOf<T>(rounds: readonly T[], value: (round: T) => number): Spread {
+  const sorted = rounds.map(value).toSorted((a, b) => a - b);
+  return {
+    least: sorted[0] ?? Number.NaN,
+    median: quantile(sorted, 0.5),
+    greatest: sorted.at(-1) ?? Number.NaN,
+  };
 }
 
-/** Each round's ratio to the limit of the same round, from the least to the greatest. */
-export function ratios(result: Result, limit: Result): { least: number; median: number; greatest: number } {
-  const all = result.perOperationMs.map((ms, round) => ms / (limit.perOperationMs[round] ?? Number.NaN));
-  return { least: Math.min(...all), median: median(all), greatest: Math.max(...all) };
+/** Of numbers that are sorted already. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** How long one operation of a contestant took in a round. */
+export function timeOf(round: Round, name: string): number {
+  const time = round.get(name);
+  if (time === undefined) throw new Error(`Expected a contestant named ${name}`);
+  return time;
 }

@@ -19,6 +19,7 @@ import { RetryBudget } from './resilience/retry-budget.ts';
 import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
+import type { Sequence } from './sequence/sequence.ts';
 import { marginMs, SessionKeeper } from './session/keeper.ts';
 import { leaseHex } from './session/keyspace.ts';
 import { Operations } from './session/operations.ts';
@@ -129,7 +130,7 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /** The current status first, then each change of state, conflated to the newest for a slow reader. Ends when the coordinator closes. */
-  watchHealth(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<HealthStatus> {
+  watchHealth(options: { readonly signal?: AbortSignal | undefined } = {}): Sequence<HealthStatus> {
     expectOptions('watchHealth', options, ['signal']);
     return this.#health.watch(expectSignal(options.signal));
   }

@@ -35,3 +35,4 @@ export type { HeldLocks, LockSet } from './lock/lock-set.ts';
 export type { Contender, Holder, QueueReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
+export type { Sequence } from './sequence/sequence.ts';

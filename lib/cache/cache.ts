@@ -20,8 +20,10 @@ import type { Change } from '../replica/contents.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
 import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
+import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Changes } from '../sequence/changes.ts';
+import type { Sequence } from '../sequence/sequence.ts';
 import { decodePath, encodePath, type Keyspace } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
 import { asPublicError } from '../store/store-error.ts';
@@ -64,7 +66,6 @@ export interface CacheStats {
   readonly revision: bigint;
   readonly ageMs: number;
   readonly resyncs: number;
-  toJSON(): Record<string, unknown>;
 }
 
 /** What the caches of one coordinator share. */
@@ -179,7 +180,7 @@ export class Cache implements AsyncDisposable {
    * Every change from now on, in order; over a gap, what led from what was known to what is, marked `resynced`. Ends with
    * LimitExceededError when the reader is 10,000 changes behind.
    */
-  watch(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<CacheChange> {
+  watch(options: { readonly signal?: AbortSignal | undefined } = {}): Sequence<CacheChange> {
     expectOptions('watch', options, ['signal']);
     const watcher: Changes<CacheChange> = new Changes(
       MAX_WAITING_CHANGES,
@@ -193,15 +194,14 @@ export class Cache implements AsyncDisposable {
 
   stats(): CacheStats {
     const { revision, resyncs } = this.#replica;
-    const stats = {
+    return withDecimals({
       entries: this.#entries.size,
       hits: this.#hits,
       misses: this.#misses,
       revision,
       ageMs: this.#replica.ageMs(),
       resyncs,
-    };
-    return { ...stats, toJSON: () => ({ ...stats, revision: revision.toString() }) };
+    });
   }
 
   /** Stops following. What is known stays readable, and grows older. */
@@ -308,10 +308,10 @@ export class Cache implements AsyncDisposable {
     const told = changes.map((change): CacheChange => {
       const mark = change.resynced === true ? { resynced: true as const } : {};
       if (change.type === 'delete') {
-        return { type: 'delete', key: this.#keyOf(change.key), revision: change.revision, ...mark };
+        return withDecimals({ type: 'delete', key: this.#keyOf(change.key), revision: change.revision, ...mark });
       }
       const { key, value, modRevision } = change.entry;
-      return { type: 'put', key: this.#keyOf(key), value, revision: modRevision, ...mark };
+      return withDecimals({ type: 'put', key: this.#keyOf(key), value, revision: modRevision, ...mark });
     });
     for (const watcher of [...this.#watchers]) watcher.push(told);
   }

@@ -1,4 +1,5 @@
 import { LimitExceededError, VersionConflictError } from '../errors.ts';
+import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Operations } from '../session/operations.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
@@ -23,7 +24,6 @@ export interface ConfigVersion {
   /** The instance that wrote it. */
   readonly by: string;
   readonly revision: bigint;
-  toJSON(): Record<string, unknown>;
 }
 
 export interface ConfigKeys {
@@ -185,7 +185,5 @@ export class ConfigWriter {
 }
 
 function versionFrom(entry: KeyValue): ConfigVersion {
-  const { version, value, by } = unseal(entry);
-  const revision = entry.modRevision;
-  return { version, value, by, revision, toJSON: () => ({ version, value, by, revision: revision.toString() }) };
+  return withDecimals({ ...unseal(entry), revision: entry.modRevision });
 }

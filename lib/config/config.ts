@@ -20,6 +20,8 @@ import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
 import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
+import { mapped } from '../sequence/mapped.ts';
+import type { Sequence } from '../sequence/sequence.ts';
 import { asPublicError } from '../store/store-error.ts';
 import type { KeyValue } from '../store/store.ts';
 import { Entry, type ConfigEntry } from './config-entry.ts';
@@ -117,18 +119,16 @@ export class Config<Input, Output> implements AsyncDisposable {
    * The current entry first (as soon as anything is known, or the fallback), then each newer one; `undefined` where it is known to be
    * absent. A slow reader gets the newest; versions that were skipped show as `resynced`.
    */
-  async *watch(
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<ConfigEntry<Output> | undefined, void, void> {
+  watch(options: { readonly signal?: AbortSignal | undefined } = {}): Sequence<ConfigEntry<Output> | undefined> {
     expectOptions('watch', options, ['signal']);
     let last: number | undefined;
-    for await (const known of this.#known.watch(expectSignal(options.signal))) {
-      if (known.is === 'unknown' && this.#fallback === undefined) continue;
+    return mapped(this.#known.watch(expectSignal(options.signal)), (known) => {
+      if (known.is === 'unknown' && this.#fallback === undefined) return undefined;
       const entry = known.is === 'good' ? known.entry : this.#fallback;
       const hasGap = last !== undefined && entry !== undefined && entry.version > last + 1;
-      yield hasGap ? entry.afterGap() : entry;
       if (entry !== undefined && entry.version > 0) last = entry.version;
-    }
+      return { value: hasGap ? entry?.afterGap() : entry };
+    });
   }
 
   /**

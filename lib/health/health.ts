@@ -11,6 +11,8 @@
 import { elapsedMs, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
+import { mapped } from '../sequence/mapped.ts';
+import type { Sequence } from '../sequence/sequence.ts';
 
 export type HealthState = 'starting' | 'connected' | 'suspended' | 'degraded' | 'closed';
 
@@ -110,28 +112,14 @@ export class Health {
   }
 
   /** The current status, then each change of state; conflated to the newest for a slow reader. */
-  watch(signal?: AbortSignal): AsyncIterableIterator<HealthStatus> {
-    const situations = this.#situation.watch(signal);
+  watch(signal?: AbortSignal): Sequence<HealthStatus> {
     let shown: HealthState | undefined;
-    return {
-      next: async () => {
-        for (;;) {
-          const { done } = await situations.next();
-          const status = this.status;
-          if (done === true) return { done: true, value: undefined };
-          if (status.state === shown) continue;
-          shown = status.state;
-          return { done: false, value: status };
-        }
-      },
-      return: async () => {
-        await situations.return?.();
-        return { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return mapped(this.#situation.watch(signal), () => {
+      const { status } = this;
+      if (status.state === shown) return undefined;
+      shown = status.state;
+      return { value: status };
+    });
   }
 
   #leftMs(): number {

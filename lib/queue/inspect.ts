@@ -1,5 +1,6 @@
+import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { decodeSegment, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
+import { leaseHex, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
@@ -15,7 +16,6 @@ export interface Contender {
   readonly lease: string;
   /** Its key in etcd. */
   readonly key: string;
-  toJSON(): Record<string, unknown>;
 }
 
 /** The contender that holds it. */
@@ -67,20 +67,13 @@ export async function inspectQueue(
   const [first, ...rest] = keys.map((entry) => contender(entry, names.get(leaseOf(entry))));
   if (first === undefined) return { waiters: [] };
   const token = packToken({ epoch, revision: first.createRevision, handoff: 0 });
-  const holder: Holder = { ...first, token, toJSON: () => ({ ...first.toJSON(), token: token.toString() }) };
+  const holder: Holder = withDecimals({ ...first, token });
   return { holder, waiters: rest };
 }
 
 function contender(entry: KeyValue, instanceId: string | undefined): Contender {
   const { key, createRevision } = entry;
-  const lease = leaseOf(entry).toString(16);
-  return {
-    instanceId,
-    createRevision,
-    lease,
-    key,
-    toJSON: () => ({ instanceId, createRevision: createRevision.toString(), lease, key: decodeSegment(key) }),
-  };
+  return withDecimals({ instanceId, createRevision, lease: leaseHex(leaseOf(entry)), key });
 }
 
 function leaseOf(entry: KeyValue): bigint {

@@ -1,5 +1,6 @@
 import { ClosedError } from '../errors.ts';
 import { onAbort } from '../runtime/abort.ts';
+import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Departure, Ticket } from './ticket.ts';
 
@@ -73,7 +74,7 @@ export class Tenure {
   /** The compares under which this tenure's key still stands, for a transaction of the caller's own. */
   ifHeld(): readonly { readonly key: string; readonly createRevision: bigint }[] {
     this.assertHeld();
-    return [{ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n }];
+    return [withDecimals({ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n })];
   }
 
   /** Tells the work to stop although the tenure is still held: the caller's own signal aborted, or the coordinator closes. */

@@ -8,14 +8,15 @@
  * since revisions then go back. See docs/adr/0001-token-layout.md.
  */
 import { expectWholeNumber, show } from '../arguments.ts';
+import { withDecimals } from '../runtime/decimals.ts';
 
 const HANDOFF_BITS = 12n;
 const REVISION_BITS = 43n;
 const EPOCH_BITS = 8n;
 
-export const MAX_HANDOFF: number = 2 ** Number(HANDOFF_BITS) - 1;
-export const MAX_EPOCH: number = 2 ** Number(EPOCH_BITS) - 1;
-export const MAX_REVISION: bigint = (1n << REVISION_BITS) - 1n;
+const MAX_HANDOFF: number = 2 ** Number(HANDOFF_BITS) - 1;
+const MAX_EPOCH: number = 2 ** Number(EPOCH_BITS) - 1;
+const MAX_REVISION: bigint = (1n << REVISION_BITS) - 1n;
 const MAX_TOKEN = (1n << (EPOCH_BITS + REVISION_BITS + HANDOFF_BITS)) - 1n;
 
 export interface TokenParts {
@@ -40,11 +41,11 @@ export function packToken({ epoch, revision, handoff }: TokenParts): bigint {
 /** The parts of a token. Throws a TypeError for what is no token. */
 export function unpackToken(token: bigint): TokenParts {
   expectToken(token);
-  return {
+  return withDecimals({
     epoch: Number(token >> (REVISION_BITS + HANDOFF_BITS)),
     revision: (token >> HANDOFF_BITS) & MAX_REVISION,
     handoff: Number(token & BigInt(MAX_HANDOFF)),
-  };
+  });
 }
 
 /** Reads a token from its decimal text, as `toString()` and `toJSON()` write it. Throws a TypeError for anything else. */

@@ -1,11 +1,12 @@
 import { LimitExceededError } from '../errors.ts';
 import { onAbort } from '../runtime/abort.ts';
+import type { Sequence } from './sequence.ts';
 
 /**
  * Every change, in order, for one reader. What the reader has not taken yet waits, up to a limit: a sequence that promises every change
  * cannot conflate, and must not grow for ever, so one that falls too far behind ends with LimitExceededError.
  */
-export class Changes<T> implements AsyncIterableIterator<T> {
+export class Changes<T> implements Sequence<T> {
   readonly #limit: number;
   readonly #stopListening: () => void;
   readonly #onEnd: () => void;
@@ -38,7 +39,7 @@ export class Changes<T> implements AsyncIterableIterator<T> {
     this.#finish({}, false);
   }
 
-  async next(): Promise<IteratorResult<T>> {
+  async next(): Promise<IteratorResult<T, undefined>> {
     for (;;) {
       const [first] = this.#waiting;
       if (first !== undefined) {
@@ -62,7 +63,7 @@ export class Changes<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  return(): Promise<IteratorResult<T>> {
+  return(): Promise<IteratorResult<T, undefined>> {
     this.#finish({}, true);
     return Promise.resolve({ done: true, value: undefined });
   }

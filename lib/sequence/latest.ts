@@ -1,3 +1,5 @@
+import type { Sequence } from './sequence.ts';
+
 /**
  * A value that changes, and those who look on. A reader gets the current value first, then the newest one each time it asks: values
  * that came and went while it was busy are conflated, so a slow reader costs nothing and is never behind.
@@ -39,7 +41,7 @@ export class Latest<T> {
    * Subscribes now, not at the first `next()`. Ends with `done` on {@link close} and throws `signal.reason` on abort; `break`
    * unsubscribes. Single-use.
    */
-  watch(signal?: AbortSignal): AsyncIterableIterator<T> {
+  watch(signal?: AbortSignal): Sequence<T> {
     let seen = -1;
     let wake: (() => void) | undefined;
     let done = false;
@@ -49,14 +51,14 @@ export class Latest<T> {
     };
     const unsubscribe = this.subscribe(notify);
     signal?.addEventListener('abort', notify, { once: true });
-    const end = (): IteratorResult<T> => {
+    const end = (): IteratorResult<T, undefined> => {
       done = true;
       unsubscribe();
       signal?.removeEventListener('abort', notify);
       notify();
       return { done: true, value: undefined };
     };
-    const next = async (): Promise<IteratorResult<T>> => {
+    const next = async (): Promise<IteratorResult<T, undefined>> => {
       for (;;) {
         if (done) return { done: true, value: undefined };
         if (signal?.aborted === true) {

@@ -24,7 +24,7 @@ const PLAIN = /^[A-Za-z0-9._:@-]$/;
  * One segment of a key: plain ASCII letters, digits and `. _ : @ -` stay readable, every other byte is percent-encoded. So a name
  * has no `/`, and `a` and `a/b` never share a prefix. Throws a TypeError for what cannot be a name.
  */
-export function encodeSegment(what: string, name: string): string {
+function encodeSegment(what: string, name: string): string {
   expectText(what, name);
   if (/\p{Surrogate}/u.test(name))
     throw new TypeError(`Expected ${what} to be well-formed Unicode, got a lone surrogate in ${show(name)}`);

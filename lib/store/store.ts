@@ -8,8 +8,6 @@
  * 3. Keys and values are UTF-8 text. Revisions, lease IDs and tokens are bigint.
  * 4. A revision in an answer is the store's revision at that answer (`header.revision`), `0n` when etcd did not say.
  */
-import type { StoreError } from './store-error.ts';
-
 export interface KeyValue {
   readonly key: string;
   readonly value: string;
@@ -150,5 +148,3 @@ export interface Store {
   /** Ends every call and watch, closes every connection. Idempotent. */
   close(): Promise<void>;
 }
-
-export type { StoreError };
