@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
@@ -85,6 +86,7 @@ test('a write goes on to another member if it was never sent, and only then', as
   first.heal();
   second.heal();
   await fresh.close();
+  while (inUse(proxied).length > 0) await turn();
 
   const store = proxied.connect();
   await store.range({ key: 'a' }, options);

@@ -62,9 +62,11 @@ export class Watching {
   readonly ended: Promise<Verdict>;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
+  #verdict: Verdict | undefined;
 
   constructor(store: Store, request: WatchRequest) {
     this.ended = verdictOf(this.#read(store, request)).then((verdict) => {
+      this.#verdict = verdict;
       this.#notify();
       return verdict;
     });
@@ -76,9 +78,11 @@ export class Watching {
     );
   }
 
-  /** Resolves once `condition` holds, which is looked at after each batch. */
+  /** Resolves once `condition` holds, which is looked at after each batch. Rejects if the watch ends before. */
   async until(condition: (watching: this) => boolean): Promise<void> {
     while (!condition(this)) {
+      if (this.#verdict !== undefined)
+        throw new Error(`The watch ended: ${this.#verdict.result}`, { cause: this.#verdict.error });
       await new Promise<void>((resolve) => {
         this.#listeners.add(resolve);
       });

@@ -68,11 +68,15 @@ test('a cut ends every watch on the stream as transient, and new ones work after
   t.is((await watch().ended).result, 'unreachable transient');
 
   proxy.heal();
+  const isOpen = (each: Watching): Promise<boolean> =>
+    each
+      .until(({ batches }) => batches.length > 0)
+      .then(
+        () => true,
+        () => false,
+      );
   let healed = watch();
-  while (healed.batches.length === 0) {
-    const failed = await Promise.race([healed.ended, healed.until(({ batches }) => batches.length > 0)]);
-    if (failed !== undefined) healed = watch();
-  }
+  while (!(await isOpen(healed))) healed = watch();
   await healed.stop();
   await store.close();
 });

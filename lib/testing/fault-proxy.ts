@@ -288,7 +288,11 @@ class Flow {
   }
 }
 
+/**
+ * Ends a connection with RST. Not one that is shutting down: libuv refuses that, Node then forgets the handle without closing it, and
+ * the process spins when it should exit.
+ */
 function reset(socket: Socket): void {
-  if (socket.connecting) socket.destroy();
+  if (socket.connecting || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -14,7 +14,7 @@ import type { Bounds } from './bounds.ts';
 import { Dialer } from './dialer.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { GrpcStatus } from './grpc-errors.ts';
-import { speaksTls } from './plaintext-probe.ts';
+import { speaksPlainHttp2, speaksTls } from './language-probe.ts';
 import {
   Protocol,
   SERVICE_OF,
@@ -28,8 +28,9 @@ import {
 /** A connection that is not up after so long has met silence, and is dialled again by the next call that needs it. */
 const STALLED_DIAL_MS = 3_000;
 
-/** How long the cause of a failed connection is looked for. */
+/** How long the cause of a failed connection is looked for, and then told without looking again. */
 const EXPLAIN_TIMEOUT_MS = 500;
+const EXPLANATION_HOLDS_MS = 500;
 
 /** etcd allows 2 MiB for a request by default, and answers of any size: a page of a list, or all events of a revision. */
 const LARGEST_ANSWER_BYTES = 128 * 1024 * 1024;
@@ -70,6 +71,8 @@ interface Line {
   dialledAt: Instant | undefined;
   /** Resolves at the next change of the channel's state. One for all who wait for it. */
   change: Promise<void> | undefined;
+  /** Why it is down. One for all who ask. */
+  explanation: { readonly since: Instant; readonly cause: Promise<StoreError | undefined> } | undefined;
 }
 
 /**
@@ -86,6 +89,7 @@ export class Connection {
   readonly #runtime: Runtime;
   readonly #secureContext: SecureContext | undefined;
   #line: Line | undefined;
+  #closed = false;
 
   constructor(runtime: Runtime, endpoint: Endpoint, secureContext: SecureContext | undefined) {
     this.#runtime = runtime;
@@ -107,18 +111,18 @@ export class Connection {
   async whenUp(bounds: Bounds): Promise<StoreError | undefined> {
     for (;;) {
       if (bounds.ended !== undefined) return bounds.ended;
+      if (this.#closed) return closedError();
       const line = (this.#line ??= this.#dial());
       switch (line.channel.getConnectivityState(true)) {
         case connectivityState.READY:
           line.dialledAt = undefined;
           return undefined;
         case connectivityState.TRANSIENT_FAILURE: {
-          const failure = await this.#explain(line);
+          const explaining = this.#explanation(line);
+          const failure = (await bounds.orEnd(explaining)) ?? (await explaining);
           if (failure !== undefined) return failure;
           break;
         }
-        case connectivityState.SHUTDOWN:
-          return this.#unreachable('closed');
         default: {
           const now = this.#runtime.clock.now();
           line.dialledAt ??= now;
@@ -171,12 +175,14 @@ export class Connection {
     return open(metadata);
   }
 
-  /** Destroys the connection with everything that is under way on it. The next call dials again. */
+  /** Destroys the connection with everything that is under way on it, for good. */
   close(): void {
+    this.#closed = true;
     this.#hangUp();
   }
 
   #client(service: Service): Promise<Client> {
+    if (this.#closed) return Promise.reject(closedError());
     const line = (this.#line ??= this.#dial());
     let client = line.clients.get(service);
     if (client === undefined) {
@@ -192,7 +198,15 @@ export class Connection {
     const options = { ...CHANNEL_OPTIONS, 'grpc.default_authority': authority };
     const channel = new Channel(`dns:${authority}`, dialer, options);
     const protocol = new Protocol(authority, { ...options, channelOverride: channel });
-    return { channel, dialer, protocol, clients: new Map(), dialledAt: undefined, change: undefined };
+    return {
+      channel,
+      dialer,
+      protocol,
+      clients: new Map(),
+      dialledAt: undefined,
+      change: undefined,
+      explanation: undefined,
+    };
   }
 
   #hangUp(): void {
@@ -200,6 +214,14 @@ export class Connection {
     this.#line = undefined;
     line?.channel.close();
     line?.dialer.destroy();
+  }
+
+  #explanation(line: Line): Promise<StoreError | undefined> {
+    const now = this.#runtime.clock.now();
+    if (line.explanation === undefined || elapsedMs(line.explanation.since, now) > EXPLANATION_HOLDS_MS) {
+      line.explanation = { since: now, cause: this.#explain(line) };
+    }
+    return line.explanation.cause;
   }
 
   /**
@@ -212,10 +234,16 @@ export class Connection {
     const answer = await call.answer;
     if (!('status' in answer)) return undefined;
     if (line.dialer.tlsFailure !== undefined) return this.#tls(line.dialer.tlsFailure);
-    if (!this.endpoint.secure && (await speaksTls(clock, this.endpoint, EXPLAIN_TIMEOUT_MS))) {
-      return this.#tls('the server speaks TLS and this endpoint is http: use https');
+    /* Somebody took the connection and then ended it, as is done with those who speak another language. */
+    if (line.dialer.wasTaken) {
+      if (this.endpoint.secure && (await speaksPlainHttp2(clock, this.endpoint, EXPLAIN_TIMEOUT_MS))) {
+        return this.#tls('the server speaks no TLS: use http instead of https');
+      }
+      if (!this.endpoint.secure && (await speaksTls(clock, this.endpoint, EXPLAIN_TIMEOUT_MS))) {
+        return this.#tls('the server speaks TLS: use https instead of http');
+      }
     }
-    return this.#unreachable(answer.status.details);
+    return this.#unreachable(answer.status.details.replace(/ Resolution note: *$/, ''));
   }
 
   #tls(cause: string): StoreError {
@@ -225,6 +253,10 @@ export class Connection {
   #unreachable(cause: string): StoreError {
     return new StoreError('unreachable', 'transient', `No connection to ${this.endpoint.url}: ${cause}`);
   }
+}
+
+function closedError(): StoreError {
+  return new StoreError('closed', 'permanent', 'The store was closed');
 }
 
 function changeOf(line: Line): Promise<void> {

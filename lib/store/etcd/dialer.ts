@@ -23,6 +23,7 @@ export class Dialer extends ChannelCredentials {
   readonly #sockets = new Set<Socket>();
   #destroyed = false;
   #tlsFailure: string | undefined;
+  #wasTaken = false;
 
   constructor(clock: Clock, endpoint: Endpoint, secureContext: SecureContext | undefined) {
     super();
@@ -34,6 +35,11 @@ export class Dialer extends ChannelCredentials {
   /** Why the last handshake failed, if that has to do with TLS. */
   get tlsFailure(): string | undefined {
     return this.#tlsFailure;
+  }
+
+  /** Whether a server has ever taken a connection, if only to end it. */
+  get wasTaken(): boolean {
+    return this.#wasTaken;
   }
 
   /** Destroys what is open, and whatever connection still comes about. */
@@ -62,6 +68,7 @@ export class Dialer extends ChannelCredentials {
   }
 
   async #secure(socket: Socket): Promise<SecureConnectResult> {
+    this.#wasTaken = true;
     this.#keep(socket);
     if (this.#destroyed) {
       socket.destroy();
