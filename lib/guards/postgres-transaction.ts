@@ -17,8 +17,8 @@ import { elapsedMs, type Clock, type Instant } from '../runtime/clock.ts';
 import { withinDeadline } from '../runtime/deadline.ts';
 import { Loan, type PostgresPool, type PostgresPoolClient } from './postgres-client.ts';
 
-const ISOLATIONS = ['read committed', 'repeatable read', 'serializable'] as const;
-export type Isolation = (typeof ISOLATIONS)[number];
+export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
+const ISOLATIONS: readonly Isolation[] = ['read committed', 'repeatable read', 'serializable'];
 
 export function isIsolation(value: unknown): value is Isolation {
   return ISOLATIONS.some((isolation) => isolation === value);

@@ -33,11 +33,11 @@ import { StaleTokenError } from '../errors.ts';
 import { expectToken } from '../queue/token.ts';
 import { abortable } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
-import type { PostgresClient, PostgresPool } from './postgres-client.ts';
+import type { PostgresClient, PostgresPool, PostgresPoolClient } from './postgres-client.ts';
 import { isIsolation, runTransaction, type Isolation, type TransactionHolder } from './postgres-transaction.ts';
 import { expectResource } from './resource.ts';
 
-export type { PostgresClient, PostgresPool, Isolation, TransactionHolder };
+export type { PostgresClient, PostgresPool, PostgresPoolClient, Isolation, TransactionHolder };
 
 export interface PostgresGuardOptions {
   /**
