@@ -93,7 +93,8 @@ test('a set whose answer was lost recognises its own success', async (t) => {
 test('an invalid value is refused before it is sent, with its path and without its value', async (t) => {
   const { world, limits } = await ready();
   const error = await t.throwsAsync(world.settle(limits.set({ perMinute: -77 })), { instanceOf: ConfigInvalidError });
-  t.regex(error.message, /perMinute: must be a positive number/);
+  t.regex(error.message, /at perMinute\./);
+  t.regex(String(error.cause), /perMinute: must be a positive number/);
   t.notRegex(error.message, /77/);
 });
 

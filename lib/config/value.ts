@@ -51,7 +51,10 @@ export function expectJson(what: string, value: unknown): asserts value is Json 
   }
 }
 
-/** The value under its schema, frozen all through. Throws ConfigInvalidError that names the paths, never the values. */
+/**
+ * The value under its schema, frozen all through. Throws ConfigInvalidError whose message names the paths, never the values: it goes
+ * into logs and rollout reports. What the schema says of each is in its cause, since some schemas quote the value there.
+ */
 export function validate<T>(
   what: string,
   schema: StandardSchema<unknown, T> | undefined,
@@ -69,8 +72,11 @@ export function validate<T>(
     throw new TypeError(`Expected the schema of the ${what} to be synchronous: config is read without waiting`);
   }
   if (result.issues !== undefined) {
-    const issues = result.issues.map((issue) => `${pathOf(issue) || 'the value'}: ${issue.message}`);
-    throw new ConfigInvalidError(`The ${what} is not valid under its schema: ${issues.join('; ')}.`);
+    const paths = result.issues.map((issue) => pathOf(issue) || 'the top');
+    const said = result.issues.map(({ message }, index) => `${paths[index]}: ${message}`);
+    throw new ConfigInvalidError(`The ${what} is not valid under its schema at ${[...new Set(paths)].join(', ')}.`, {
+      cause: new Error(said.join('; ')),
+    });
   }
   return deepFreeze(result.value) as DeepReadonly<T>;
 }
