@@ -2,6 +2,12 @@ import { LimitExceededError } from '../errors.ts';
 import { onAbort } from '../runtime/abort.ts';
 import type { Sequence } from './sequence.ts';
 
+/** A read that waits for the next change. */
+interface Read<T> {
+  readonly resolve: (result: IteratorResult<T, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * Every change, in order, for one reader. What the reader has not taken yet waits, up to a limit: a sequence that promises every change
  * cannot conflate, and must not grow for ever, so one that falls too far behind ends with LimitExceededError.
@@ -11,8 +17,9 @@ export class Changes<T> implements Sequence<T> {
   readonly #stopListening: () => void;
   readonly #onEnd: () => void;
   #waiting: T[] = [];
+  /** There are some only while no change waits. */
+  #reads: readonly Read<T>[] = [];
   #end: { readonly error?: unknown } | undefined;
-  #wake: () => void = () => {};
 
   /** `onEnd` is called once, when nothing more will be taken. */
   constructor(limit: number, onEnd: () => void, signal?: AbortSignal) {
@@ -23,7 +30,15 @@ export class Changes<T> implements Sequence<T> {
 
   push(changes: readonly T[]): void {
     if (this.#end !== undefined) return;
-    this.#waiting.push(...changes);
+    for (const change of changes) {
+      const [read, ...others] = this.#reads;
+      if (read === undefined) {
+        this.#waiting.push(change);
+      } else {
+        this.#reads = others;
+        read.resolve({ done: false, value: change });
+      }
+    }
     if (this.#waiting.length > this.#limit) {
       const error = new LimitExceededError(
         `The reader of a sequence fell behind: ${this.#waiting.length} changes wait for it, and ${this.#limit} is the limit. ` +
@@ -31,7 +46,6 @@ export class Changes<T> implements Sequence<T> {
       );
       this.#finish({ error }, true);
     }
-    this.#wake();
   }
 
   /** What waits is still taken; then the sequence is done. */
@@ -39,28 +53,17 @@ export class Changes<T> implements Sequence<T> {
     this.#finish({}, false);
   }
 
-  async next(): Promise<IteratorResult<T, undefined>> {
-    for (;;) {
-      const [first] = this.#waiting;
-      if (first !== undefined) {
-        this.#waiting.shift();
-        return { done: false, value: first };
-      }
-      if (this.#end !== undefined) {
-        const { error } = this.#end;
-        this.#end = {};
-        /* A signal's reason can be anything; a rejection passes it on as it is. */
-        if (error !== undefined) return Promise.reject(error);
-        return { done: true, value: undefined };
-      }
-      const earlier = this.#wake;
-      await new Promise<void>((resolve) => {
-        this.#wake = () => {
-          earlier();
-          resolve();
-        };
-      });
+  next(): Promise<IteratorResult<T, undefined>> {
+    if (this.#waiting.length > 0) return Promise.resolve({ done: false, value: this.#waiting.shift() as T });
+    if (this.#end !== undefined) {
+      const { error } = this.#end;
+      this.#end = {};
+      /* A signal's reason can be anything; a rejection passes it on as it is. */
+      return error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error);
     }
+    return new Promise((resolve, reject) => {
+      this.#reads = [...this.#reads, { resolve, reject }];
+    });
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
@@ -74,11 +77,12 @@ export class Changes<T> implements Sequence<T> {
 
   #finish(end: { readonly error?: unknown }, drop: boolean): void {
     if (drop) this.#waiting = [];
-    if (this.#end === undefined) {
-      this.#end = end;
-      this.#stopListening?.();
-      this.#onEnd();
-    }
-    this.#wake();
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#stopListening?.();
+    this.#onEnd();
+    const reads = this.#reads;
+    this.#reads = [];
+    for (const { resolve, reject } of reads) this.next().then(resolve, reject);
   }
 }
