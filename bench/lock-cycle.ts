@@ -1,6 +1,11 @@
+/**
+ * Locks that nobody else wants, one for each caller: acquire and release, against one raw transaction through the same gRPC library,
+ * and against etcd3's lock, which has no queue and no token and tells of a loss late.
+ */
 import { Etcd3 } from 'etcd3';
 import { createCoordinator } from '../lib/index.ts';
-import { byCallers, inRounds, ratios, type Contestant } from './rounds.ts';
+import type { Finding } from './findings.ts';
+import { byCallers, inRounds, spreadOf, timeOf } from './rounds.ts';
 
 export interface CycleOptions {
   readonly endpoint: string;
@@ -9,65 +14,53 @@ export interface CycleOptions {
   readonly operations: number;
 }
 
-export interface Row {
-  readonly name: string;
-  readonly guarantee: string;
-  readonly least: number;
-  readonly median: number;
-  readonly greatest: number;
-}
+const RAW = 'raw transaction';
+const OURS = 'holdfast';
+const ETCD3 = 'npm etcd3';
 
-const GUARANTEES: Readonly<Record<string, string>> = {
-  'raw transaction': 'none: one put, the limit of the transport',
-  'holdfast lock + unlock': 'queue, fencing token, loss before expiry',
-  'npm etcd3 lock + unlock': 'no queue, no token, loss reported late',
-};
-
-/** Locks that nobody else wants, one for each caller: acquire and release, against one raw transaction through the same gRPC library. */
-export async function lockCycle({ endpoint, callers, rounds, operations }: CycleOptions): Promise<readonly Row[]> {
+export async function lockCycle(options: CycleOptions): Promise<readonly Finding[]> {
+  const { endpoint, callers, rounds, operations } = options;
   const raw = new Etcd3({ hosts: endpoint });
-  const coordinator = createCoordinator({ endpoints: endpoint, namespace: 'bench' });
+  await using coordinator = createCoordinator({ endpoints: endpoint, namespace: 'bench' });
   try {
     await coordinator.ready();
-    const contestants: readonly Contestant[] = [
+    const put = async (caller: number): Promise<void> => {
+      await raw.kv.txn({
+        compare: [],
+        success: [{ request_put: { key: Buffer.from(`raw/${caller}`), value: Buffer.from('x') } }],
+        failure: [],
+      });
+    };
+    const cycle = async (caller: number): Promise<void> => {
+      const held = await coordinator.lock(`cycle-${caller}`).acquire();
+      await held.release();
+    };
+    const etcd3Cycle = async (caller: number): Promise<void> => {
+      const held = await raw.lock(`etcd3-${caller}`).acquire();
+      await held.release();
+    };
+    const results = await inRounds(
+      [
+        { name: RAW, run: (count) => byCallers(callers, count, put) },
+        { name: OURS, run: (count) => byCallers(callers, count, cycle) },
+        { name: ETCD3, run: (count) => byCallers(callers, count, etcd3Cycle) },
+      ],
+      { rounds, operations },
+    );
+    const where = callers === 1 ? '1 caller' : `${callers} callers, ${callers} locks`;
+    return [
       {
-        name: 'raw transaction',
-        run: (count) =>
-          byCallers(callers, count, async (caller) => {
-            await raw.kv.txn({
-              compare: [],
-              success: [{ request_put: { key: Buffer.from(`raw/${caller}`), value: Buffer.from('x') } }],
-              failure: [],
-            });
-          }),
+        what: `lock + unlock, ${where}: time of raw transactions`,
+        measured: spreadOf(results, (round) => timeOf(round, OURS) / timeOf(round, RAW)),
+        ...(callers === 1 ? { target: { atMost: 2.1 } } : {}),
       },
       {
-        name: 'holdfast lock + unlock',
-        run: (count) =>
-          byCallers(callers, count, async (caller) => {
-            const held = await coordinator.lock(`cycle-${caller}`).acquire();
-            await held.release();
-          }),
-      },
-      {
-        name: 'npm etcd3 lock + unlock',
-        run: (count) =>
-          byCallers(callers, count, async (caller) => {
-            const held = await raw.lock(`etcd3-${caller}`).acquire();
-            await held.release();
-          }),
+        what: `lock + unlock, ${where}: npm etcd3's time in ours`,
+        measured: spreadOf(results, (round) => timeOf(round, ETCD3) / timeOf(round, OURS)),
+        ...(callers === 1 ? {} : { target: { atLeast: 15 } }),
       },
     ];
-    const results = await inRounds(contestants, { rounds, operations });
-    const [limit] = results;
-    if (limit === undefined) return [];
-    return results.map((result) => ({
-      name: result.name,
-      guarantee: GUARANTEES[result.name] ?? '',
-      ...ratios(result, limit),
-    }));
   } finally {
-    await coordinator.close();
     raw.close();
   }
 }
