@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+
+const run = promisify(execFile);
+
+/** Far above what a process needs to start and end on a busy machine, and far below any timeout in the store. */
+const patienceMs = 20_000;
+
+/** Runs `script` in a process of its own, with a `store` for the endpoint. Rejects if the process does not end by itself. */
+async function process(endpoint: string, script: string): Promise<string> {
+  const lib = (file: string): string => JSON.stringify(new URL(`../../lib/${file}`, import.meta.url).href);
+  const source = `
+    const { createEtcdStore } = await import(${lib('store/etcd/etcd-store.js')});
+    const { systemRuntime } = await import(${lib('runtime/runtime.js')});
+    const store = createEtcdStore(systemRuntime(), { endpoints: [${JSON.stringify(endpoint)}] });
+    const reason = (error) => error.reason;
+    ${script}`;
+  const { stdout } = await run(globalThis.process.execPath, ['--input-type=module', '--eval', source], {
+    timeout: patienceMs,
+    killSignal: 'SIGKILL',
+  });
+  return stdout.trim();
+}
+
+const busy = `
+  const options = { timeoutMs: 60_000 };
+  await store.status(options);
+  await store.grant(7n, 60_000, options);
+  await store.renew(7n, options);
+  const watch = store.watch({ span: { prefix: '' }, fromRevision: 1n }, new AbortController().signal)[Symbol.asyncIterator]();
+  await watch.next();`;
+
+test('a process that never used its store ends', async (t) => {
+  t.is(await process('http://127.0.0.1:1', ''), '');
+});
+
+test('a process ends once its store is closed, with calls, renewals and watches under way', async (t) => {
+  await using server = await EtcdServer.start();
+  const output = await process(
+    server.endpoint,
+    `${busy}
+    const ended = [watch.next(), store.range({ key: 'a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
+    await store.close();
+    console.log((await Promise.all(ended)).join());`,
+  );
+  t.is(output, 'closed,closed,closed');
+});
+
+test('a process ends once its store is closed, though nothing answers', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const working = process(
+    proxy.endpoint,
+    `${busy}
+    console.log('ready');
+    while (await store.range({ key: 'a' }, { timeoutMs: 300 }).then(() => true, () => false));
+    const late = [store.range({ key: 'a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
+    await store.status({ timeoutMs: 300 }).catch(reason);
+    await store.close();
+    await Promise.all(late);`,
+  );
+  while (((await server.metrics()).get('etcd_debugging_mvcc_watcher_total') ?? 0) === 0);
+  proxy.blackhole();
+  t.is(await working, 'ready');
+
+  const connecting = await process(
+    proxy.endpoint,
+    `console.log(await store.status({ timeoutMs: 300 }).catch(reason));
+    await store.close();`,
+  );
+  t.is(connecting, 'timeout');
+});
