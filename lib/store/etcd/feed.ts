@@ -7,7 +7,7 @@ export interface FeedLimits {
 }
 
 interface Waiting {
-  resolve(result: IteratorResult<WatchBatch>): void;
+  resolve(result: IteratorResult<WatchBatch, undefined>): void;
   reject(error: StoreError): void;
 }
 
@@ -20,7 +20,7 @@ interface Held {
  * The batches of one watch between the stream and its consumer. It ends by an error, never by itself, and delivers what came before
  * that error first. A consumer who falls behind by more than the limits is told so by an error, rather than remembered without bound.
  */
-export class Feed implements AsyncIterableIterator<WatchBatch> {
+export class Feed implements AsyncIterableIterator<WatchBatch, undefined> {
   readonly #limits: FeedLimits;
   /** Called once, when nobody listens any more or nothing more will come. */
   readonly #onDone: () => void;
@@ -73,7 +73,7 @@ export class Feed implements AsyncIterableIterator<WatchBatch> {
     this.#onDone();
   }
 
-  next(): Promise<IteratorResult<WatchBatch>> {
+  next(): Promise<IteratorResult<WatchBatch, undefined>> {
     const held = this.#held.shift();
     if (held !== undefined) {
       this.#heldEvents -= held.batch.events.length;
@@ -91,8 +91,8 @@ export class Feed implements AsyncIterableIterator<WatchBatch> {
     });
   }
 
-  return(): Promise<IteratorResult<WatchBatch>> {
-    const done: IteratorResult<WatchBatch> = { done: true, value: undefined };
+  return(): Promise<IteratorResult<WatchBatch, undefined>> {
+    const done: IteratorResult<WatchBatch, undefined> = { done: true, value: undefined };
     const first = this.#end === undefined;
     this.#end = 'returned';
     this.#held.length = 0;

@@ -132,14 +132,16 @@ export function revisionOf(message: { readonly header?: IResponseHeader | null |
   return BigInt(message?.header?.revision ?? 0);
 }
 
+/** Equal numbers are one object where they often are equal: replicas keep an entry for each of many thousand keys. */
 export function fromKeyValue(kv: IKeyValue): KeyValue {
+  const modRevision = BigInt(kv.mod_revision);
   return {
     key: kv.key.toString(),
     value: kv.value.toString(),
-    createRevision: BigInt(kv.create_revision),
-    modRevision: BigInt(kv.mod_revision),
-    version: BigInt(kv.version),
-    lease: BigInt(kv.lease),
+    createRevision: kv.create_revision === kv.mod_revision ? modRevision : BigInt(kv.create_revision),
+    modRevision,
+    version: kv.version === '1' ? 1n : BigInt(kv.version),
+    lease: kv.lease === '0' ? 0n : BigInt(kv.lease),
   };
 }
 
