@@ -56,9 +56,10 @@ async function succeeds(example: string, endpoint: string): Promise<boolean> {
   return code === 0;
 }
 
-/** Locks, leaderships and sessions are keys on leases; what is written to stay, such as config, is not. */
+/** What is written to stay, such as config, may stay. A key of a session or of what it holds would keep others waiting. */
 async function holdsNothing(etcd: EtcdServer): Promise<boolean> {
-  const leases = (await etcd.etcdctl(['lease', 'list'])).match(/^[0-9a-f]{8,16}$/gm) ?? [];
-  if (leases.length > 0) console.error(`Expected no lease in etcd after an example, got ${leases.join(', ')}`);
-  return leases.length === 0;
+  const keys = (await etcd.etcdctl(['get', '', '--from-key', '--keys-only'])).split('\n');
+  const held = keys.filter((key) => /\/(session|lock|election|semaphore|rwlock)\//.test(key));
+  if (held.length > 0) console.error(`Expected nothing to be held after an example, got ${held.join(', ')}`);
+  return held.length === 0;
 }
