@@ -62,26 +62,24 @@ export class UnaryCalls {
     this.#reads = retry(handleType(Repeatable), { maxAttempts: READ_RETRIES, backoff }).dangerouslyUnref();
   }
 
-  call<M extends UnaryMethod>(
+  /** `understand` makes the port's answer of etcd's; where it fails, the call does. */
+  call<M extends UnaryMethod, T>(
     kind: CallKind,
     method: M,
     request: UnaryMethods[M]['request'],
     options: CallOptions,
-  ): Promise<UnaryMethods[M]['response']> {
-    return this.#open.run(kind, method, options, (bounds) =>
-      this.#inTurn(bounds, () =>
-        kind === 'read' ? this.#read(method, request, bounds) : this.#once(kind, method, request, bounds),
-      ),
-    );
-  }
-
-  async #inTurn<T>(bounds: Bounds, work: () => Promise<T>): Promise<T> {
-    await bounds.enter(this.#bulkhead);
-    try {
-      return await work();
-    } finally {
-      this.#bulkhead.leave();
-    }
+    understand: (response: UnaryMethods[M]['response']) => T,
+  ): Promise<T> {
+    return this.#open.run(kind, method, options, async (bounds) => {
+      await bounds.enter(this.#bulkhead);
+      try {
+        const attempts =
+          kind === 'read' ? this.#read(method, request, bounds) : this.#once(kind, method, request, bounds);
+        return understand(await attempts);
+      } finally {
+        this.#bulkhead.leave();
+      }
+    });
   }
 
   async #read<M extends UnaryMethod>(

@@ -41,8 +41,11 @@ const CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   'grpc.use_local_subchannel_pool': 1,
   'grpc.max_receive_message_length': LARGEST_ANSWER_BYTES,
   'grpc.max_send_message_length': -1,
-  /* A dead connection is noticed in 5 + 2 s. A second is punished by etcd with "excess pings"; pings without calls as well. */
-  'grpc.keepalive_time_ms': 5_000,
+  /*
+   * A dead connection is noticed in 7.5 s. etcd takes a ping every 5 s at most (--grpc-keepalive-min-time), as they arrive and not as
+   * they were sent, and ends the connection with "excess pings" after three; it takes none while there is no call.
+   */
+  'grpc.keepalive_time_ms': 5_500,
   'grpc.keepalive_timeout_ms': 2_000,
   /* gRPC's own pause grows to two minutes, for which a healed network would look broken. */
   'grpc.initial_reconnect_backoff_ms': 100,

@@ -74,24 +74,28 @@ class EtcdStore implements Store {
     this.#watches = new Watches(this.#open, this.#members.watches, authentication);
   }
 
-  async range(request: RangeRequest, options: CallOptions): Promise<RangeResponse> {
-    return fromRange(await this.#calls.call('read', 'range', toRangeRequest(request), options));
+  range(request: RangeRequest, options: CallOptions): Promise<RangeResponse> {
+    return this.#calls.call('read', 'range', toRangeRequest(request), options, fromRange);
   }
 
-  async transact(transaction: Transaction, options: CallOptions): Promise<TransactionResponse> {
+  transact(transaction: Transaction, options: CallOptions): Promise<TransactionResponse> {
     const kind = isWriting(transaction) ? 'write' : 'read';
-    return fromTransaction(transaction, await this.#calls.call(kind, 'txn', toTransaction(transaction), options));
+    return this.#calls.call(kind, 'txn', toTransaction(transaction), options, (response) =>
+      fromTransaction(transaction, response),
+    );
   }
 
-  async grant(lease: bigint, ttlMs: number, options: CallOptions): Promise<LeaseResponse> {
+  grant(lease: bigint, ttlMs: number, options: CallOptions): Promise<LeaseResponse> {
     const request = { ID: String(lease), TTL: Math.ceil(ttlMs / 1_000) };
-    const response = await this.#calls.call('write', 'leaseGrant', request, options);
-    return { revision: revisionOf(response), ttlMs: Number(response.TTL) * 1_000 };
+    return this.#calls.call('write', 'leaseGrant', request, options, (response) => ({
+      revision: revisionOf(response),
+      ttlMs: Number(response.TTL) * 1_000,
+    }));
   }
 
   async revoke(lease: bigint, options: CallOptions): Promise<void> {
     try {
-      await this.#calls.call('write', 'leaseRevoke', { ID: String(lease) }, options);
+      await this.#calls.call('write', 'leaseRevoke', { ID: String(lease) }, options, () => undefined);
     } catch (error) {
       if (!(error instanceof StoreError && error.reason === 'lease-not-found')) throw error;
     }
@@ -101,19 +105,20 @@ class EtcdStore implements Store {
     return this.#renewals.renew(lease, options);
   }
 
-  async leaseKeys(lease: bigint, options: CallOptions): Promise<LeaseKeysResponse> {
+  leaseKeys(lease: bigint, options: CallOptions): Promise<LeaseKeysResponse> {
     const request = { ID: String(lease), keys: true };
-    const response = await this.#calls.call('read', 'leaseTimeToLive', request, options);
-    return {
+    return this.#calls.call('read', 'leaseTimeToLive', request, options, (response) => ({
       revision: revisionOf(response),
       remainingMs: remainingMs(Number(response.TTL)),
       keys: response.keys.map(String),
-    };
+    }));
   }
 
-  async status(options: CallOptions): Promise<StatusResponse> {
-    const response = await this.#calls.call('read', 'status', {}, options);
-    return { revision: revisionOf(response), version: response.version };
+  status(options: CallOptions): Promise<StatusResponse> {
+    return this.#calls.call('read', 'status', {}, options, (response) => ({
+      revision: revisionOf(response),
+      version: response.version,
+    }));
   }
 
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {

@@ -61,10 +61,12 @@ export class Renewals {
 
   async #renew(lease: bigint, bounds: Bounds): Promise<LeaseResponse> {
     let renewedToken = false;
-    for (let untried = this.#members.size; ;) {
+    const { size } = this.#members;
+    /* Twice even where there is one member: the stream may have broken since the last renewal without a sign. */
+    for (let tries = Math.max(2, size); ;) {
       const { connection, credentials } = await reach(this.#members, this.#authentication, bounds);
       bounds.waitingFor = connection.answering;
-      const share = bounds.part(untried > 1 ? bounds.remainingMs / 2 : bounds.remainingMs);
+      const share = bounds.part(size > 1 && tries > 1 ? bounds.remainingMs / 2 : bounds.remainingMs);
       const answer = await this.#exchange(lease, connection, credentials.metadata, share);
       share.release();
       if (bounds.ended !== undefined) throw bounds.ended;
@@ -80,8 +82,8 @@ export class Renewals {
       const error = classify('read', answer.status, connection.endpoint.url);
       if (error.reason === 'lease-not-found') return { revision: 0n, ttlMs: 0 };
       if (isMemberSuspect(error)) this.#members.suspect(connection);
-      untried -= 1;
-      if (untried === 0 || error.outcome === 'permanent') throw error;
+      tries -= 1;
+      if (tries === 0 || error.outcome === 'permanent') throw error;
     }
   }
 

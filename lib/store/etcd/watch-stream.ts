@@ -1,4 +1,4 @@
-import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import { status as Status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import type { IWatchRequest, IWatchResponse } from 'etcd3';
 import { StoreError } from '../store-error.ts';
 import type { WatchRequest } from '../store.ts';
@@ -24,10 +24,6 @@ interface Watch {
   readonly batches: RevisionBatches;
   created: boolean;
 }
-
-/** gRPC's CANCELLED and UNAVAILABLE: what an end without a status of its own amounts to. */
-const CANCELLED = 1;
-const UNAVAILABLE = 14;
 
 /** etcd's number for a watch that it refuses. */
 const REFUSED = '-1';
@@ -60,9 +56,18 @@ export class WatchStream {
     this.credentials = credentials;
     this.#stream = stream;
     this.#onOver = onOver;
-    stream.on('data', (response: IWatchResponse) => this.#receive(response));
+    stream.on('data', (response: IWatchResponse) => {
+      try {
+        this.#receive(response);
+      } catch (error) {
+        /* An answer that makes no sense must not end the process. */
+        this.#break({ code: Status.INTERNAL, details: `The answer to a watch could not be read: ${String(error)}` });
+      }
+    });
     stream.on('error', (error: ServiceError) => this.#break({ code: error.code, details: error.details }));
-    stream.on('end', () => this.#break({ code: UNAVAILABLE, details: 'The watch stream was ended by the server' }));
+    stream.on('end', () =>
+      this.#break({ code: Status.UNAVAILABLE, details: 'The watch stream was ended by the server' }),
+    );
   }
 
   get isOver(): boolean {
@@ -155,5 +160,5 @@ function whyCancelled(response: IWatchResponse, connection: Connection): StoreEr
     });
   }
   const details = response.cancel_reason === '' ? 'The server cancelled the watch' : response.cancel_reason;
-  return classify('read', { code: CANCELLED, details }, connection.endpoint.url);
+  return classify('read', { code: Status.CANCELLED, details }, connection.endpoint.url);
 }

@@ -9,8 +9,11 @@ import type { OpenCalls } from './open-calls.ts';
 import { reach } from './reach.ts';
 import { WatchStream } from './watch-stream.ts';
 
-/** For a stream, until it is there; for a watch, until the server has accepted it. */
+/** Until the stream is there. */
 const OPEN_TIMEOUT_MS = 5_000;
+
+/** Until the server has accepted a watch. A dead connection is noticed sooner; a busy server deserves patience, since to ask it again is no help. */
+const ACCEPT_TIMEOUT_MS = 15_000;
 
 /** What may wait for a reader. */
 const FEED_LIMITS: FeedLimits = { events: 10_000, bytes: 64 * 1024 * 1024 };
@@ -69,10 +72,13 @@ export class Watches {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
 
-    const options = { timeoutMs: OPEN_TIMEOUT_MS, signal: left.signal };
+    const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: left.signal };
     const begin = (mayRenew: boolean): void => {
       const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
         const stream = await this.#stream(bounds);
+        /* The reader may have left, and the stream may have broken, since it was there. */
+        bounds.throwIfEnded();
+        if (stream.isOver) throw new StoreError('unreachable', 'transient', 'The watch stream broke as it was opened');
         bounds.onEnd(({ reason }) => {
           if (reason === 'timeout') this.#avoid(stream);
         });
