@@ -1,0 +1,100 @@
+import test from 'ava';
+import { type Coordinator, type CoordinatorOptions } from '../../lib/index.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+import { Clients, storedKeys, testedVersions } from './support/clients.ts';
+import { RpcCounts } from './support/rpc-counts.ts';
+
+/** So long that neither a renewal nor an audit of the session falls into what is counted. */
+const quiet = { session: { ttlMs: 600_000 }, request: { timeoutMs: 10_000, deadlineMs: 30_000 } };
+
+for (const version of testedVersions) {
+  test.serial(
+    `etcd ${version}: an uncontended acquire costs one RPC, a release one, and neither a watch`,
+    async (t) => {
+      await using server = await EtcdServer.start({ version });
+      await using clients = new Clients();
+      const coordinator = await connect(clients, server, quiet);
+      const cycles = 100;
+
+      let slow = 0;
+      const counts = await RpcCounts.start(server);
+      for (let cycle = 0; cycle < cycles; cycle += 1) {
+        const startedAt = performance.now();
+        await (await coordinator.lock('same').acquire()).release();
+        await (await coordinator.lock('same').tryAcquire())?.release();
+        if (performance.now() - startedAt > 200) slow += 1;
+      }
+      const { Txn, WatchRequests = 0, ...others } = await counts.sinceStart();
+      t.is(Txn, 4 * cycles);
+      t.deepEqual(others, {});
+      /* A tenure that lasts is watched, and on a busy machine one may: by a watch that begins, is ended and begins anew. */
+      t.true(WatchRequests <= 4 * slow, `${WatchRequests} in ${slow} slow cycles`);
+
+      const acquires = await RpcCounts.start(server);
+      const held = [];
+      for (let cycle = 0; cycle < cycles; cycle += 1) held.push(await coordinator.lock(`a${cycle}`).acquire());
+      t.is((await acquires.sinceStart())['Txn'], cycles);
+      const releases = await RpcCounts.start(server);
+      for (const lock of held) await lock.release();
+      t.is((await releases.sinceStart())['Txn'], cycles);
+    },
+  );
+
+  test.serial(`etcd ${version}: a thousand held locks cost one lease and one stream of renewals`, async (t) => {
+    await using server = await EtcdServer.start({ version });
+    await using clients = new Clients();
+    const counts = await RpcCounts.start(server);
+    const coordinator = await connect(clients, server, { ...quiet, session: { ttlMs: 6_000 } });
+    const held = await Promise.all(
+      Array.from({ length: 1_000 }, (_, index) => coordinator.lock(`a${index}`).acquire()),
+    );
+    t.is((await storedKeys(server, 'test/lock/')).length, 1_000);
+
+    /* Long enough for renewals and for an audit of what is on the lease. */
+    const renewals = await RpcCounts.start(server);
+    await renewals.until('LeaseTimeToLive', 1);
+    const { Renewals = 0 } = await renewals.sinceStart();
+    const counted = await counts.sinceStart();
+    t.like(counted, { leases: 1, LeaseGrant: 1, LeaseKeepAlive: 1 });
+    t.true(Renewals <= 10, `${Renewals} renewals in about a TTL`);
+    /* One stream for all watches: one of the session's key, and one of each lock's. */
+    t.is(counted['Watch'], 1);
+    t.true(held.every((lock) => lock.isHeld()));
+    t.log(counted);
+    await coordinator.close({ drainMs: 0 });
+    await Promise.all(held.map((lock) => lock.release()));
+  });
+
+  test.serial(`etcd ${version}: RPCs per hand-over do not grow with the number of contenders`, async (t) => {
+    await using server = await EtcdServer.start({ version });
+    const perHandOver = async (contenders: number): Promise<number> => {
+      await using clients = new Clients(`of${contenders}`);
+      const coordinators: Coordinator[] = [];
+      for (let index = 0; index < contenders; index += 1) coordinators.push(await connect(clients, server, quiet));
+      const each = 240 / contenders;
+      const counts = await RpcCounts.start(server);
+      await Promise.all(
+        coordinators.map(async (coordinator) => {
+          for (let count = 0; count < each; count += 1) await (await coordinator.lock('a').acquire()).release();
+        }),
+      );
+      const counted = await counts.sinceStart();
+      const { Txn = 0, Range = 0, WatchRequests = 0 } = counted;
+      t.log(`${contenders} contenders`, counted);
+      return (Txn + Range + WatchRequests) / (contenders * each);
+    };
+    const few = await perHandOver(2);
+    const many = await perHandOver(16);
+    t.log(`${few.toFixed(2)} RPCs per hand-over among 2, ${many.toFixed(2)} among 16`);
+    /* Among many, some watches begin behind the newest revision, and once more from there. */
+    t.true(many < few * 1.3, `${many}`);
+  });
+}
+
+/** A coordinator whose session is watched already: that, too, is a request, and falls into no count after this. */
+async function connect(clients: Clients, server: EtcdServer, options: CoordinatorOptions): Promise<Coordinator> {
+  const counts = await RpcCounts.start(server);
+  const coordinator = await clients.connect(server.endpoint, options);
+  await counts.until('WatchRequests', 1);
+  return coordinator;
+}

@@ -1,0 +1,109 @@
+import test from 'ava';
+import { show } from './arguments.ts';
+import type { CoordinatorOptions } from './coordinator-options.ts';
+import { createCoordinator } from './coordinator.ts';
+
+/** What comes from JavaScript, from JSON or from a cast. */
+const given = (options: unknown): CoordinatorOptions => options as CoordinatorOptions;
+
+const refusals: readonly [
+  title: string,
+  options: unknown,
+  error: typeof TypeError | typeof RangeError,
+  message: RegExp,
+][] = [
+  ['a TTL of 0', { session: { ttlMs: 0 } }, RangeError, /session\.ttlMs.*at least 1000, got 0/],
+  ['a TTL below 0', { session: { ttlMs: -1 } }, RangeError, /session\.ttlMs.*got -1/],
+  ['a TTL meant as seconds', { session: { ttlMs: 1.7 } }, RangeError, /session\.ttlMs.*got 1\.7/],
+  ['a TTL of NaN', { session: { ttlMs: Number.NaN } }, RangeError, /session\.ttlMs.*got NaN/],
+  ['an infinite TTL', { session: { ttlMs: Number.POSITIVE_INFINITY } }, RangeError, /session\.ttlMs.*got Infinity/],
+  ['a TTL that is no number', { session: { ttlMs: 'x' } }, RangeError, /session\.ttlMs.*got x/],
+  ['a TTL as text', { session: { ttlMs: '5000' } }, RangeError, /session\.ttlMs.*got 5000/],
+  ['a TTL of more than a day', { session: { ttlMs: 86_400_001 } }, RangeError, /session\.ttlMs/],
+  ['a TTL in seconds under another name', { session: { ttl: 15 } }, TypeError, /session.*ttlMs.*"ttl"/],
+  ['an unknown option', { endpoint: 'http://127.0.0.1:2379' }, TypeError, /endpoints.*"endpoint"/],
+  ['options that are no object', 'http://127.0.0.1:2379', TypeError, /options of createCoordinator/],
+  ['an unknown option of request', { request: { timeout: 5 } }, TypeError, /timeoutMs.*"timeout"/],
+  ['a request timeout of 0', { request: { timeoutMs: 0 } }, RangeError, /request\.timeoutMs.*at least 1, got 0/],
+  ['a request deadline of NaN', { request: { deadlineMs: Number.NaN } }, RangeError, /request\.deadlineMs.*NaN/],
+  [
+    'a request timeout above its deadline',
+    { request: { timeoutMs: 9_000, deadlineMs: 3_000 } },
+    RangeError,
+    /timeoutMs <= request\.deadlineMs, got 9000 and 3000/,
+  ],
+  ['an empty endpoint', { endpoints: '' }, TypeError, /endpoint.*""/],
+  ['no endpoints', { endpoints: [] }, TypeError, /endpoints/],
+  ['an endpoint without a host', { endpoints: 'http://' }, TypeError, /"http:\/\/"/],
+  ['an endpoint without a scheme', { endpoints: '127.0.0.1:2379' }, TypeError, /"127\.0\.0\.1:2379"/],
+  ['an endpoint of another scheme', { endpoints: 'ftp://127.0.0.1:2379' }, TypeError, /"ftp:/],
+  ['an endpoint that is no text', { endpoints: [2379] }, TypeError, /text, got number/],
+  [
+    'http and https mixed',
+    { endpoints: ['http://127.0.0.1:2379', 'https://127.0.0.1:2380'] },
+    TypeError,
+    /https:\/\/127\.0\.0\.1:2380/,
+  ],
+  [
+    'an endpoint twice',
+    { endpoints: ['http://127.0.0.1:2379', 'http://127.0.0.1:2379'] },
+    TypeError,
+    /http:\/\/127\.0\.0\.1:2379/,
+  ],
+  ['a namespace with a slash', { namespace: 'a/b' }, TypeError, /namespace.*"a\/b"/],
+  ['an empty namespace', { namespace: '' }, TypeError, /namespace/],
+  ['a namespace that is no text', { namespace: 7 }, TypeError, /namespace.*7/],
+  ['a namespace with half a character', { namespace: '\uD800' }, TypeError, /namespace/],
+  ['a user without a name', { auth: { username: '', password: 'x' } }, TypeError, /auth\.username/],
+  ['a user without a password', { auth: { username: 'x' } }, TypeError, /auth\.password/],
+  ['TLS for http', { endpoints: 'http://127.0.0.1:2379', tls: {} }, TypeError, /https/],
+  ['an empty instance ID', { instanceId: '' }, TypeError, /instanceId/],
+];
+
+for (const [title, options, instanceOf, message] of refusals) {
+  test(`${title} is refused when the coordinator is made, by name`, (t) => {
+    t.throws(() => createCoordinator(given(options)), { instanceOf, message });
+  });
+}
+
+test('a password never stands in an error', (t) => {
+  const error = t.throws(() => createCoordinator(given({ auth: { username: '', password: 'hunter2' } })));
+  t.false(error?.message.includes('hunter2'));
+});
+
+test('a coordinator can be made and closed without a server, and closed again', async (t) => {
+  const coordinator = createCoordinator({ endpoints: 'http://127.0.0.1:1', instanceId: 'me' });
+  t.is(coordinator.instanceId, 'me');
+  t.is(coordinator.session, undefined);
+  t.is(coordinator.health.state, 'starting');
+  await coordinator.close();
+  await coordinator.close();
+  t.is(coordinator.health.state, 'closed');
+});
+
+const names: readonly unknown[] = ['', 7, undefined, null, 'x'.repeat(1_025), 'é'.repeat(513), '\uDC00', {}];
+for (const name of names) {
+  test(`a lock cannot have the name ${show(name)}`, async (t) => {
+    await using coordinator = createCoordinator({ endpoints: 'http://127.0.0.1:1' });
+    t.throws(() => coordinator.lock(name as string), { instanceOf: TypeError, message: /name of the lock/ });
+    t.throws(() => coordinator.lockAll(['fine', name as string]), { instanceOf: TypeError });
+  });
+}
+
+const calls: readonly [string, unknown, typeof TypeError | typeof RangeError][] = [
+  ['a timeout below 0', { timeoutMs: -1 }, RangeError],
+  ['a timeout of NaN', { timeoutMs: Number.NaN }, RangeError],
+  ['a timeout as text', { timeoutMs: '500' }, RangeError],
+  ['a misspelt timeout', { timeout: 500 }, TypeError],
+  ['a signal that is none', { signal: {} }, TypeError],
+];
+for (const [title, options, instanceOf] of calls) {
+  test(`acquire refuses ${title}, before it waits for anything`, async (t) => {
+    await using coordinator = createCoordinator({ endpoints: 'http://127.0.0.1:1' });
+    await t.throwsAsync(coordinator.lock('a').acquire(options as object), { instanceOf });
+    await t.throwsAsync(
+      coordinator.lock('a').with(() => t.fail(), options as object),
+      { instanceOf },
+    );
+  });
+}
