@@ -28,10 +28,12 @@ export async function untilDeleted(
   const { key, createRevision } = life;
   for (let from = seenAt + 1n; ;) {
     try {
-      for await (const { events } of follow(runtime, store, { span: { key }, fromRevision: from }, options.signal)) {
+      const request = { span: { key }, fromRevision: from };
+      for await (const { events } of follow(runtime, store, request, options.signal, () => expectAlive(from))) {
         if (events.some((event) => event.type === 'delete' && revisionOf(event) > createRevision)) return;
       }
     } catch (error) {
+      if (error instanceof LifeIsOver) return;
       if (!(error instanceof StoreError) || error.reason !== 'compacted') throw error;
     }
     try {
@@ -45,4 +47,19 @@ export async function untilDeleted(
       await sleep(runtime.clock, ASK_AGAIN_MS, options.signal);
     }
   }
+
+  /**
+   * Asked before a broken watch is resumed. Behind the break the store may have been restored, and its revisions may count past the point
+   * from which to resume before anybody looks: the deletion can then lie before that point, where no watch shows it.
+   */
+  async function expectAlive(from: bigint): Promise<void> {
+    const { revision, entries } = await store.range({ key }, options);
+    if (revision + 1n < from) {
+      throw new StoreError('unreachable', 'transient', `the answer is of revision ${revision}, before ${from}`);
+    }
+    if (entries[0]?.createRevision !== createRevision) throw new LifeIsOver();
+  }
 }
+
+/** Ends the following from within. */
+class LifeIsOver extends Error {}
