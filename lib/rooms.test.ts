@@ -27,6 +27,8 @@ const levels: readonly (readonly string[])[] = [
 const entryPoints: Readonly<Record<string, readonly string[]>> = {
   guards: ['queue/token.ts', 'arguments.ts', 'errors.ts', 'runtime/'],
   telemetry: ['arguments.ts', 'errors.ts', 'runtime/'],
+  /* Tests of everything together, in no package. */
+  simulation: [''],
   testing: ['coordinator.ts', 'coordinator-options.ts', 'store/', 'sequence/', 'runtime/', 'arguments.ts', 'errors.ts'],
 };
 

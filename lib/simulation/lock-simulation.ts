@@ -1,0 +1,135 @@
+/**
+ * Fenced locks and everything that can go wrong with them, in virtual time, from a seed.
+ *
+ * 1. Machines with the real coordinator take, hold and release two locks in every way there is; see workload.ts.
+ * 2. The network, etcd, the machines and their clocks fail as the seed says; see nemesis.ts.
+ * 3. At every instant the invariants are looked at; see invariants.ts.
+ * 4. Everything is healed: who waits has to get on, and every machine has to get every lock.
+ * 5. Everything is closed: nothing may be left in etcd, and no timer and no watch in the processes.
+ *
+ * The same seed gives the same run, line by line: replay one with `npm run sim -- --seed N`.
+ */
+import { SeededRandom } from '../testing/seeded-random.ts';
+import { Invariants } from './invariants.ts';
+import { Nemesis } from './nemesis.ts';
+import { Workload } from './workload.ts';
+import { ELECTION_MS, World } from './world.ts';
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly hash: string;
+  readonly lines: readonly string[];
+  readonly violations: readonly string[];
+  /** What happened in it, for statistics: a run in which nothing happens proves nothing. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** How long a holder that is told to come to an end takes for it, at most, in milliseconds, with what it sends. */
+const HAND_OVER_MS = 1_000;
+
+export async function simulateLocks(seed: number): Promise<SimulationResult> {
+  const random = new SeededRandom(seed);
+  const world = new World(random);
+  const invariants = new Invariants(world);
+  const workload = new Workload(world, invariants);
+  const nemesis = new Nemesis(world, workload, invariants, random.fork());
+  const simulation = new Simulation(world, invariants, workload);
+
+  world.history.note('-', JSON.stringify(world.setup));
+  await simulation.until(nemesis.run(), 10 * world.setup.chaosMs);
+  await simulation.recover();
+  await simulation.close();
+
+  const { history, register } = world;
+  if (register.lost > 0) history.violate('a guarded counter loses no update', `${register.lost} were lost`);
+  const counts = new Map([
+    ...nemesis.counts,
+    ['grants', history.holds.length],
+    ['losses', invariants.losses],
+    ['updates accepted', register.accepted],
+    ['updates refused', register.refused],
+    ['updates lost without a guard', register.lostWithoutGuard],
+  ]);
+  for (const { verb, outcome } of history.operations) {
+    counts.set(`${verb}: ${outcome}`, (counts.get(`${verb}: ${outcome}`) ?? 0) + 1);
+  }
+  const { lines, violations } = history;
+  return { seed, hash: history.hash(), lines, violations, counts };
+}
+
+class Simulation {
+  readonly #world: World;
+  readonly #invariants: Invariants;
+  readonly #workload: Workload;
+
+  constructor(world: World, invariants: Invariants, workload: Workload) {
+    this.#world = world;
+    this.#invariants = invariants;
+    this.#workload = workload;
+  }
+
+  /** Lets time pass, instant by instant, until `done` settles or the time is over. Tells whether it settled. */
+  async until(done: Promise<unknown>, withinMs: number): Promise<boolean> {
+    const { clock } = this.#world;
+    const untilMs = clock.elapsedMs + withinMs;
+    const progress = { settled: false };
+    void done.finally(() => {
+      progress.settled = true;
+    });
+    await clock.advance(0);
+    while (!progress.settled && clock.elapsedMs < untilMs) await this.#step(untilMs);
+    return progress.settled;
+  }
+
+  /** L6: after the healing whoever waits gets on, and every lock can be had by everybody. */
+  async recover(): Promise<void> {
+    const { clock, history, setup } = this.#world;
+    const recoveryMs = setup.ttlMs + 2 * ELECTION_MS + 2_000;
+    const waiting = history.operations.filter(
+      (operation) => operation.settledAtMs === undefined && operation.machine.state !== 'killed',
+    );
+    const untilMs = clock.elapsedMs + recoveryMs + HAND_OVER_MS * (waiting.length + 1);
+    while (clock.elapsedMs < untilMs && this.#pending() > 0) await this.#step(untilMs);
+    for (const { settledAtMs, machine, id, verb } of waiting) {
+      if (settledAtMs === undefined)
+        history.violate('L6 who waits gets on', `${machine.name} #${id} ${verb} is still pending`);
+    }
+    const probes = this.#world.up.flatMap((machine) =>
+      this.#world.locks.map((lock) => this.#workload.probe(machine, lock, recoveryMs)),
+    );
+    await this.until(Promise.all(probes), recoveryMs + 1_000);
+  }
+
+  async close(): Promise<void> {
+    const { clock, cluster, history, machines, setup, troubledUntilMs, up } = this.#world;
+    await this.until(Promise.all(up.map((machine) => this.#workload.close(machine, 1_000))), 10_000);
+    this.#invariants.checkPending();
+    /* Leases of those that were killed, or closed while etcd was away, end by themselves. */
+    const restMs = Math.max(0, troubledUntilMs - clock.elapsedMs) + 2 * setup.ttlMs + 1_000;
+    await this.until(new Promise(() => {}), restMs);
+    const left = cluster.entries('sim/').filter(({ key }) => key !== 'sim/epoch');
+    if (left.length > 0) history.violate('nothing is left in etcd', left.map(({ key }) => key).join(', '));
+    if (cluster.leases.length > 0) history.violate('no lease is left', cluster.leases.join(', '));
+    for (const { name, host, state } of machines) {
+      if (state !== 'killed' && host.pendingTimers > 0)
+        history.violate('no timer is left', `${host.pendingTimers} on ${name}`);
+    }
+    const ofLiving = cluster.openWatches;
+    if (ofLiving > 0 && machines.every(({ state }) => state !== 'killed'))
+      history.violate('no watch is left', String(ofLiving));
+    history.note('-', `ends at ${clock.elapsedMs}, revision ${cluster.revision}`);
+  }
+
+  #pending(): number {
+    return this.#world.history.operations.filter(
+      (operation) => operation.settledAtMs === undefined && operation.machine.state !== 'killed',
+    ).length;
+  }
+
+  /** To the next instant at which anything happens. */
+  async #step(untilMs: number): Promise<void> {
+    const { clock } = this.#world;
+    await clock.advance(Math.min(clock.nextTimerMs ?? Number.POSITIVE_INFINITY, untilMs - clock.elapsedMs));
+    this.#invariants.look();
+  }
+}

@@ -1,0 +1,97 @@
+import { leaseOfQueueKey } from '../session/keyspace.ts';
+import type { Machine } from './machine.ts';
+import type { World } from './world.ts';
+
+/** A key in a lock's queue, from its put to its delete. */
+export interface KeyLife {
+  readonly key: string;
+  readonly lock: string;
+  /** Whose lease it is on. */
+  readonly machine: Machine | undefined;
+  readonly sinceMs: number;
+  untilMs: number;
+  /** It came to be for the first time: not by a request that arrived again. */
+  readonly isFirst: boolean;
+  reported: boolean;
+}
+
+/** The queues' keys over time, read from the log of the store. */
+export class QueueKeys {
+  readonly #world: World;
+  readonly #alive = new Map<string, KeyLife>();
+  readonly #past: KeyLife[] = [];
+  readonly #known = new Set<string>();
+  readonly #changed = new Set<string>();
+  readonly #onBirth: (life: KeyLife) => void;
+  readonly #machineOfLease = new Map<bigint, Machine>();
+  #position = 0;
+
+  constructor(world: World, onBirth: (life: KeyLife) => void) {
+    this.#world = world;
+    this.#onBirth = onBirth;
+  }
+
+  /** The locks in whose queues something has changed since this was last asked. */
+  takeChanged(): ReadonlySet<string> {
+    const changed = new Set(this.#changed);
+    this.#changed.clear();
+    return changed;
+  }
+
+  get alive(): Iterable<KeyLife> {
+    return this.#alive.values();
+  }
+
+  /** Keys of a lock that stood at some time from `sinceMs` until now. */
+  during(lock: string, sinceMs: number): readonly KeyLife[] {
+    return [...this.#alive.values(), ...this.#past].filter((life) => life.lock === lock && life.untilMs >= sinceMs);
+  }
+
+  /** Takes in what the store has done since the last time. */
+  read(): void {
+    const { log } = this.#world.cluster;
+    for (; this.#position < log.length; this.#position += 1) {
+      const { events = [], atMs = 0 } = log[this.#position] ?? {};
+      /* The log tells the monotonic clock's time, everything else here tells the time since the beginning. */
+      const nowMs = atMs - (this.#world.clock.now().monotonicMs - this.#world.nowMs);
+      for (const event of events) {
+        if (event.type === 'put') this.#put(event.entry.key, event.entry.value, nowMs);
+        else this.#delete(event.key, nowMs);
+      }
+    }
+  }
+
+  /** The store was replaced: what is there now is all there is. */
+  rebuild(): void {
+    this.#position = this.#world.cluster.log.length;
+    for (const key of [...this.#alive.keys()]) this.#delete(key, this.#world.nowMs);
+    for (const { key, value } of this.#world.cluster.entries('sim/')) this.#put(key, value, this.#world.nowMs);
+  }
+
+  #put(key: string, value: string, nowMs: number): void {
+    const [, room, name = ''] = key.split('/');
+    if (room === 'session') {
+      const { instanceId } = JSON.parse(value) as { instanceId: string };
+      const machine = this.#world.machines.find((machine) => machine.name === instanceId);
+      if (machine !== undefined) this.#machineOfLease.set(BigInt(`0x${name}`), machine);
+    }
+    if (room !== 'lock' || this.#alive.has(key)) return;
+    const lease = leaseOfQueueKey(key);
+    const machine = lease === undefined ? undefined : this.#machineOfLease.get(lease);
+    const isFirst = !this.#known.has(key);
+    const life: KeyLife = { key, lock: name, machine, sinceMs: nowMs, untilMs: Infinity, isFirst, reported: false };
+    this.#known.add(key);
+    this.#changed.add(name);
+    this.#alive.set(key, life);
+    this.#onBirth(life);
+  }
+
+  #delete(key: string, nowMs: number): void {
+    const life = this.#alive.get(key);
+    if (life === undefined) return;
+    life.untilMs = nowMs;
+    this.#changed.add(life.lock);
+    this.#alive.delete(key);
+    this.#past.push(life);
+  }
+}

@@ -1,0 +1,106 @@
+import { MemoryCluster, type Delay } from '../store/memory/memory-cluster.ts';
+import { RecordingLogger } from '../testing/recording-logger.ts';
+import type { SeededRandom } from '../testing/seeded-random.ts';
+import { VirtualClock } from '../testing/virtual-clock.ts';
+import { History } from './history.ts';
+import { Machine } from './machine.ts';
+import { Register } from './register.ts';
+
+/** How a run is set up; drawn from its seed. */
+export interface Setup {
+  readonly ttlMs: number;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  readonly latencyMs: Delay;
+  readonly machines: number;
+  readonly workers: number;
+  readonly chaosMs: number;
+}
+
+/** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
+export const ELECTION_MS = 1_000;
+
+export function drawSetup(random: SeededRandom): Setup {
+  const ttlMs = random.pick([2_000, 3_000, 5_000]);
+  const timeoutMs = random.pick([300, 700, 1_500]);
+  return {
+    ttlMs,
+    timeoutMs,
+    deadlineMs: timeoutMs * random.integer(1, 4),
+    latencyMs: { from: 1, to: random.pick([2, 10, 40]) },
+    machines: random.integer(2, 4),
+    workers: random.integer(1, 3),
+    chaosMs: 5_000 + 3 * ttlMs,
+  };
+}
+
+/** One etcd, the machines on it, and what they did. */
+export class World {
+  readonly setup: Setup;
+  readonly clock: VirtualClock;
+  readonly cluster: MemoryCluster;
+  readonly history: History;
+  readonly register: Register;
+  /** Every machine that ever was. */
+  readonly machines: Machine[] = [];
+  readonly locks: readonly string[] = ['a', 'b'];
+  /** The share of holders that keep their lock for longer than a lease lasts. */
+  readonly longHolds: number;
+  /**
+   * Whether holders are asked at every instant whether they hold, or only when something changes at the server. Asking alone makes a
+   * holder notice that its time is over, so a run that always asks never sees what happens to one that nobody asks.
+   */
+  readonly asksAlways: boolean;
+  /** From when on nothing goes wrong any more; workers begin nothing new. */
+  healedAtMs: number | undefined;
+  /** When the last fault ended that can have left something behind. */
+  troubledUntilMs = 0;
+  readonly #random: SeededRandom;
+
+  constructor(random: SeededRandom) {
+    this.setup = drawSetup(random);
+    this.#random = random;
+    this.longHolds = random.pick([0.05, 0.3, 0.7]);
+    this.asksAlways = random.chance(0.5);
+    /* One turn settles every chain of promises: nothing in here does real I/O. */
+    this.clock = new VirtualClock({ turns: 1 });
+    const runtime = { clock: this.clock, random: random.fork(), logger: new RecordingLogger() };
+    this.cluster = new MemoryCluster(runtime, { expiryLagMs: { from: 0, to: 500 }, catchUpMs: { from: 0, to: 100 } });
+    this.history = new History(() => this.clock.elapsedMs);
+    this.register = new Register(this.clock);
+  }
+
+  get nowMs(): number {
+    return this.clock.elapsedMs;
+  }
+
+  get up(): readonly Machine[] {
+    return this.machines.filter(({ state }) => state === 'up');
+  }
+
+  boot(name: string): Machine {
+    const { ttlMs, timeoutMs, deadlineMs, latencyMs } = this.setup;
+    const seed = this.#random.integer(0, 0xffff_ffff);
+    const machine = new Machine(this.clock, this.cluster, { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs });
+    this.machines.push(machine);
+    this.history.note(name, 'boots');
+    return machine;
+  }
+
+  trouble(untilMs: number = this.nowMs): void {
+    this.troubledUntilMs = Math.max(this.troubledUntilMs, untilMs);
+  }
+
+  prefixOf(lock: string): string {
+    return `sim/lock/${lock}/`;
+  }
+
+  /** What the holder of a lock is at the server, now: the create revision of its key. */
+  ownerOf(lock: string): bigint | undefined {
+    let owner: bigint | undefined;
+    for (const { createRevision } of this.cluster.entries(this.prefixOf(lock))) {
+      if (owner === undefined || createRevision < owner) owner = createRevision;
+    }
+    return owner;
+  }
+}
