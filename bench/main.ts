@@ -26,9 +26,9 @@ console.log(
 /* Memory first: what the others leave behind would be in its way. */
 const findings: readonly Finding[] = [
   ...(await memory(etcd, { rounds: quick ? 1 : 5 })),
-  ...(await reads({ endpoint, rounds, operations: quick ? 100_000 : 2_000_000 })),
+  ...(await reads({ endpoint, rounds, turns: quick ? 20 : 100 })),
   ...(await fanOut(etcd, { rounds, writes: quick ? 50 : 300 })),
-  ...(await freshness(etcd, { intervals: quick ? 5 : 20 })),
+  ...(await freshness(etcd, { intervals: quick ? 5 : 20, rounds, proofs: quick ? 10 : 100 })),
   ...(await lockCycle({ endpoint, rounds, callers: 1, operations: quick ? 50 : 400 })),
   ...(await lockCycle({ endpoint, rounds, callers: 64, operations: quick ? 200 : 1_600 })),
 ];
