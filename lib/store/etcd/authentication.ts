@@ -1,4 +1,5 @@
 import { Metadata } from '@grpc/grpc-js';
+import { expectText } from '../../arguments.ts';
 import type { StoreError } from '../store-error.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
@@ -25,6 +26,11 @@ export class Authentication {
   readonly #asking = new Map<Connection, Promise<Credentials | StoreError>>();
 
   constructor(auth: AuthOptions | undefined) {
+    if (auth !== undefined) {
+      expectText('auth.username', auth.username);
+      /* Not shown, whatever it is. */
+      if (typeof auth.password !== 'string') throw new TypeError('Expected auth.password to be text');
+    }
     this.#auth = auth;
     if (auth === undefined) this.#credentials = { metadata: newMetadata() };
   }

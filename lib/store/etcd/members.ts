@@ -14,7 +14,7 @@ export class Members {
 
   constructor(runtime: Runtime, endpoints: readonly Endpoint[], secureContext: SecureContext | undefined) {
     this.#connections = shuffled(endpoints, runtime.random).map(
-      (endpoint) => new Connection(runtime, endpoint, secureContext),
+      (endpoint) => new Connection(runtime.clock, endpoint, secureContext),
     );
   }
 

@@ -40,7 +40,11 @@ async function reachOne(
   bounds.waitingFor = connection.dialling;
   const share = bounds.part(bounds.remainingMs / untried);
   try {
-    return (await connection.whenUp(share)) ?? (await authentication.credentials(connection, share));
+    for (;;) {
+      const reached = (await connection.whenUp(share)) ?? (await authentication.credentials(connection, share));
+      /* It may have gone down while we asked for a token. */
+      if (reached instanceof StoreError || connection.isUp) return reached;
+    }
   } finally {
     share.release();
   }

@@ -133,7 +133,7 @@ export function revisionOf(message: { readonly header?: IResponseHeader | null |
 }
 
 /** Equal numbers are one object where they often are equal: replicas keep an entry for each of many thousand keys. */
-export function fromKeyValue(kv: IKeyValue): KeyValue {
+function fromKeyValue(kv: IKeyValue): KeyValue {
   const modRevision = BigInt(kv.mod_revision);
   return {
     key: kv.key.toString(),
