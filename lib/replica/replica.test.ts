@@ -14,10 +14,14 @@ interface World {
   readonly changes: Change[];
 }
 
-function world(options: Partial<ReplicaOptions> = {}): World {
+interface WorldOptions extends Partial<ReplicaOptions> {
+  readonly latencyMs?: number;
+}
+
+function world({ latencyMs = 0, ...options }: WorldOptions = {}): World {
   const runtime = testRuntime();
   const cluster = new MemoryCluster(runtime);
-  const store = cluster.connect();
+  const store = cluster.connect({ latencyMs });
   const repetition = { attemptTimeoutMs: 1_000, baseMs: 50, capMs: 1_000, budget: new RetryBudget(runtime.clock) };
   const replica = new Replica(runtime, store, repetition, {
     span: { prefix: 'p/' },
@@ -31,10 +35,7 @@ function world(options: Partial<ReplicaOptions> = {}): World {
   return { runtime, cluster, store, replica, changes };
 }
 
-async function started(
-  options: Partial<ReplicaOptions> = {},
-  before?: (cluster: MemoryCluster) => void,
-): Promise<World> {
+async function started(options: WorldOptions = {}, before?: (cluster: MemoryCluster) => void): Promise<World> {
   const all = world(options);
   before?.(all.cluster);
   all.replica.start();
@@ -156,6 +157,23 @@ test('its age is proved, and grows when nothing proves it', async (t) => {
   await runtime.clock.advance(20_000);
   t.false(replica.isFresh());
   t.true(replica.ageMs() >= 20_000);
+});
+
+test('a span that is written to all the time is proved fresh all the same', async (t) => {
+  const { runtime, cluster, replica } = await started({ latencyMs: 10, freshnessMs: 500 });
+  for (let index = 0; index < 2_000; index += 1) {
+    cluster.put(`p/${index % 7}`, String(index));
+    if (index % 5 === 0) cluster.delete(`p/${index % 3}`);
+    await runtime.clock.advance(3);
+    t.true(replica.isFresh(), `${replica.ageMs()} ms after ${index} writes`);
+  }
+  t.is(replica.resyncs, 0);
+  const confirmed = replica.confirm(AbortSignal.timeout(5_000));
+  for (let index = 0; index < 20; index += 1) {
+    cluster.put('p/a', String(index));
+    await runtime.clock.advance(3);
+  }
+  await runtime.clock.settle(confirmed, { withinMs: 0 });
 });
 
 test('a stream that loses an event is found out by a proof, and made good by a resync', async (t) => {

@@ -11,8 +11,9 @@
  * Protocol.
  * 1. list: the span at one revision R, in pages.
  * 2. watch: from R + 1; whole revisions are applied and told in order.
- * 3. prove: now and then, a linearizable range above the applied revision that comes back empty, and whose count is ours, proves that
- *    the replica was complete when it was *sent*. Progress notifications prove nothing: a member without quorum sends them, too.
+ * 3. prove: now and then, a linearizable range for the newest key above the applied revision. If, by the revision that it was answered
+ *    at, the replica has that very key as its newest (or none is newer), and as many keys, it was complete when the range was *sent*.
+ *    Progress notifications prove nothing: a member without quorum sends them, too.
  * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was, and nothing else up to the
  *    applied revision; a restored store with newer writes on top would otherwise hide what it has lost, and what it has instead.
  * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
@@ -20,14 +21,15 @@
 import { abortable, linkSignals } from '../runtime/abort.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { follow } from '../store/follow.ts';
+import { follow, revisionOf } from '../store/follow.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { KeyValue, RangeRequest, RangeResponse, Span, Store } from '../store/store.ts';
+import type { KeyValue, RangeRequest, RangeResponse, Span, Store, WatchEvent } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import { Contents, difference, newest, type Change } from './contents.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
 import { checkLimits, listSpan, type Limits } from './listing.ts';
+import { Trail } from './trail.ts';
 
 export interface ReplicaOptions extends Limits {
   readonly span: Span;
@@ -53,13 +55,6 @@ const REFUSED_WAIT_MS = 5_000;
 /** As many proofs in a row may show that events are missing before the replica lists again: one can be a delivery under way. */
 const UNPROVED_BEFORE_RESYNC = 3;
 
-interface Question {
-  readonly question: RangeRequest;
-  readonly applied: bigint;
-  readonly size: number;
-  readonly askedAt: Instant;
-}
-
 export class Replica {
   readonly #runtime: Runtime;
   readonly #store: Store;
@@ -70,6 +65,7 @@ export class Replica {
   #contents = new Contents();
   #origin: Origin = 'nothing';
   #landmarks = new Landmarks();
+  #trail = new Trail(0n, 0);
   #applied = 0n;
   #provedRevision = 0n;
   #provedAt: Instant | undefined;
@@ -154,15 +150,14 @@ export class Replica {
   async confirm(signal: AbortSignal): Promise<void> {
     await this.reached(0n, signal);
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-    for (;;) {
-      const asked = this.#ask();
-      const ask = () => this.#store.transact(rangeThroughRaft(asked.question), call);
+    const throughRaft = async (question: RangeRequest): Promise<RangeResponse> => {
+      const ask = () => this.#store.transact(rangeThroughRaft(question), call);
       const { responses } = await repeat(this.#runtime, this.#repetition, ask, { signal });
       const [answer] = responses;
-      if (answer?.type === 'range' && this.#weigh(answer, asked)) return;
-      /* What it shows is on its way here. */
-      await this.#changeOrSoon(signal);
-    }
+      if (answer?.type !== 'range') throw new StoreError('internal', 'transient', 'a range was not answered as one');
+      return answer;
+    };
+    while (!(await this.#isComplete(throughRaft, ASK_AGAIN_MS, signal))) await this.#changeWithin(ASK_AGAIN_MS, signal);
   }
 
   /** What is known cannot be trusted any more: list again. */
@@ -223,6 +218,7 @@ export class Replica {
     this.#provedRevision = revision;
     this.#provedAt = askedAt;
     this.#landmarks = new Landmarks(newest(contents));
+    this.#trail = new Trail(revision, contents.entries.size);
     this.#unproved = 0;
     this.#failure = undefined;
     this.#tell(changes, revision);
@@ -239,28 +235,38 @@ export class Replica {
     for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
       signal.throwIfAborted();
       if (events.length === 0) continue;
-      const changes = this.#contents.apply(events, this.#applied);
+      const changes = wholeRevisions(events)
+        .filter(([revision]) => revision > this.#applied)
+        .flatMap(([revision, some]) => this.#apply(revision, some));
       checkLimits(this.#contents, this.#options);
-      const last = events.at(-1);
-      if (last === undefined) continue;
-      this.#applied = last.type === 'put' ? last.entry.modRevision : last.modRevision;
-      this.#landmarks = this.#landmarks.after(last);
       this.#tell(changes, this.#applied);
     }
     throw new HistoryChanged('the watch ended');
   }
 
+  #apply(revision: bigint, events: readonly WatchEvent[]): readonly Change[] {
+    const changes = this.#contents.apply(events, this.#applied);
+    this.#applied = revision;
+    for (const event of events) this.#landmarks = this.#landmarks.after(event);
+    this.#trail.step(revision, events, this.#contents.entries.size);
+    return changes;
+  }
+
   /** 3 */
   async #prove(signal: AbortSignal): Promise<never> {
     const { clock, random, logger } = this.#runtime;
-    for (;;) {
-      await sleep(clock, this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()), signal);
-      const asked = this.#ask();
+    const interval = (): number => Math.ceil(this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()));
+    for (let pauseMs = interval(); ;) {
+      await sleep(clock, pauseMs, signal);
+      const nextMs = interval();
+      const begunAt = clock.now();
+      const before = this.#applied;
       try {
         const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-        const proved = this.#weigh(await this.#store.range(asked.question, call), asked);
+        const ask = (question: RangeRequest): Promise<RangeResponse> => this.#store.range(question, call);
+        const proved = await this.#isComplete(ask, nextMs, signal);
         /* Events were under way, or they are missing: a stream that stays silent about them has lost them. */
-        this.#unproved = proved || this.#applied > asked.applied ? 0 : this.#unproved + 1;
+        this.#unproved = proved || this.#applied > before ? 0 : this.#unproved + 1;
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof StoreError)) throw error;
@@ -269,30 +275,42 @@ export class Replica {
       if (this.#unproved >= UNPROVED_BEFORE_RESYNC) {
         throw new HistoryChanged('the watch is silent about what a read shows');
       }
+      pauseMs = Math.max(0, nextMs - elapsedMs(begunAt, clock.now()));
     }
   }
 
-  /** 3. Asks for what is newer than what is known now. */
-  #ask(): Question {
-    const applied = this.#applied;
-    return {
-      question: { ...this.#options.span, minModRevision: applied + 1n, limit: 1, keysOnly: true },
-      applied,
-      size: this.#contents.entries.size,
-      askedAt: this.#runtime.clock.now(),
-    };
-  }
-
-  /** 3. Nothing newer, and as many as we have: what was known when it was asked was complete when it was asked. */
-  #weigh(answer: RangeResponse, asked: Question): boolean {
-    if (answer.entries.length > 0 || answer.count !== asked.size || answer.revision < asked.applied) return false;
-    /* Not if it has been listed anew since, perhaps at an older revision. */
-    if (this.#applied < asked.applied) return false;
-    this.#provedAt = later(this.#provedAt, asked.askedAt);
-    if (answer.revision > this.#provedRevision && this.#applied === asked.applied)
-      this.#provedRevision = answer.revision;
-    this.#wake();
-    return true;
+  /**
+   * 3. Whether what is known was complete when this was called. Waits so long, at most, for events that the answer shows to be under
+   * way.
+   */
+  async #isComplete(
+    ask: (question: RangeRequest) => Promise<RangeResponse>,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { clock } = this.#runtime;
+    const trail = this.#trail;
+    const askedAt = clock.now();
+    const question = trail.ask(this.#options.span);
+    try {
+      const answer = await ask(question.request);
+      const answeredAt = clock.now();
+      for (;;) {
+        /* Not if it has been listed anew since, perhaps at an older revision. */
+        const verdict = trail === this.#trail ? trail.weigh(question, answer) : 'refuted';
+        if (verdict === 'proved') {
+          this.#provedAt = later(this.#provedAt, askedAt);
+          if (answer.revision > this.#provedRevision) this.#provedRevision = answer.revision;
+          this.#wake();
+          return true;
+        }
+        const leftMs = Math.ceil(waitMs - elapsedMs(answeredAt, clock.now()));
+        if (verdict === 'refuted' || leftMs <= 0) return false;
+        await this.#changeWithin(leftMs, signal);
+      }
+    } finally {
+      trail.close(question);
+    }
   }
 
   /** One follower that throws starves nobody else. */
@@ -310,12 +328,12 @@ export class Replica {
     this.#wake();
   }
 
-  /** Resolves when something about the replica has changed, or after a moment. */
-  async #changeOrSoon(signal: AbortSignal): Promise<void> {
+  /** Resolves when something about the replica has changed, or after so long. */
+  async #changeWithin(waitMs: number, signal: AbortSignal): Promise<void> {
     const either = new AbortController();
     const { signal: wait, unlink } = linkSignals(signal, either.signal);
-    const soon = sleep(this.#runtime.clock, ASK_AGAIN_MS, wait);
-    await Promise.race([this.#change(wait), soon]).finally(() => {
+    const over = sleep(this.#runtime.clock, waitMs, wait);
+    await Promise.race([this.#change(wait), over]).finally(() => {
       either.abort();
       unlink();
     });
@@ -340,4 +358,16 @@ export class Replica {
 
 function later(a: Instant | undefined, b: Instant): Instant {
   return a !== undefined && a.monotonicMs > b.monotonicMs ? a : b;
+}
+
+/** Events in the order of their revisions, those of each together. */
+function wholeRevisions(events: readonly WatchEvent[]): (readonly [bigint, readonly WatchEvent[]])[] {
+  const revisions: [bigint, WatchEvent[]][] = [];
+  for (const event of events) {
+    const revision = revisionOf(event);
+    const last = revisions.at(-1);
+    if (last?.[0] === revision) last[1].push(event);
+    else revisions.push([revision, [event]]);
+  }
+  return revisions;
 }
