@@ -1,0 +1,115 @@
+import test, { type ExecutionContext } from 'ava';
+import { createCoordinator } from '../../lib/index.ts';
+import { systemRuntime } from '../../lib/runtime/runtime.ts';
+import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { EtcdCluster } from '../servers/etcd-cluster.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+import { Watching } from '../store/probe.ts';
+import { sampleUntil, StampedWriter, type Sample } from './stamped-writer.ts';
+
+const freshnessMs = 200;
+const key = 'stale/cache/r/stamp';
+
+/** What holds for every sample, whatever is broken. */
+function neverTooYoung(t: ExecutionContext, samples: readonly Sample[]): void {
+  const wrong = samples.filter(({ trueMs, ageMs }) => trueMs > ageMs);
+  t.deepEqual(wrong, [], 'it was staler than it said');
+  const unmarked = samples.filter(({ source, ageMs }) => (source === 'live') !== ageMs <= 2 * freshnessMs);
+  /* Age and source are read one after the other, so one may fall on either side of the border. */
+  t.true(unmarked.length <= 2, 'it is stale after twice freshnessMs, and not before');
+}
+
+/** Away since then, it grows older by the clock, and is stale in time. What was asked before may still have been answered. */
+function aged(t: ExecutionContext, samples: readonly Sample[], sinceMs: number): void {
+  neverTooYoung(t, samples);
+  const { ageMs, atMs, source } = samples.at(-1)!;
+  t.true(ageMs >= atMs - sinceMs, `${ageMs} after ${atMs - sinceMs}`);
+  t.is(source, 'stale');
+}
+
+for (const version of ['3.4', '3.5.30'] as const) {
+  for (const fault of ['cut', 'blackhole', 'dropResponses', 'dropRequests'] as const) {
+    test(`etcd ${version}: a reader behind a ${fault} says how old it is at least, turns stale, and recovers`, async (t) => {
+      await using server = await EtcdServer.start({ version });
+      await using proxy = await FaultProxy.start(server.endpoint);
+      const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+      await using coordinator = createCoordinator({ endpoints: proxy.endpoint, namespace: 'stale' });
+      const cache = coordinator.cache('r/', { freshnessMs });
+      const strict = coordinator.cache('r/', { freshnessMs, maxStalenessMs: 2 * freshnessMs, onStale: 'throw' });
+      const writer = new StampedWriter(store, key);
+      const sample = (condition: (sample: Sample) => boolean): Promise<Sample[]> =>
+        sampleUntil(writer, () => cache.get('stamp'), condition);
+
+      await Promise.all([cache.ready(), strict.ready()]);
+      const connectedUntil = performance.now() + 4 * freshnessMs;
+      const connected = await sample(({ atMs }) => atMs > connectedUntil);
+      neverTooYoung(t, connected);
+      const live = connected.filter(({ source }) => source === 'live').length;
+      t.true(live > connected.length / 2, 'what is written to all the time is live all the same');
+
+      proxy[fault]();
+      const sinceMs = performance.now();
+      const away = await sample(({ ageMs }) => ageMs > 4 * freshnessMs);
+      aged(t, away, sinceMs);
+      t.throws(() => strict.get('stamp'), { code: 'TOO_STALE' });
+      t.log({
+        'age when connected, at most': Math.max(...connected.map(({ ageMs }) => Math.round(ageMs))),
+        'true staleness when away': Math.round(away.at(-1)!.trueMs),
+        'said to be': Math.round(away.at(-1)!.ageMs),
+      });
+
+      proxy.heal();
+      const after = writer.written;
+      const back = await sample(({ source }) => source === 'live');
+      neverTooYoung(t, back);
+      t.true(Number(strict.get('stamp')?.value) >= after);
+      await writer.stop();
+      await store.close();
+    });
+  }
+
+  test(`etcd ${version}: a reader whose member lost its quorum turns stale while the member still reports progress`, async (t) => {
+    /* Elections that take seconds: so long a member without the others goes on as if nothing were wrong. */
+    await using cluster = await EtcdCluster.start({
+      version,
+      fastElections: false,
+      extraArgs: [
+        ...['--heartbeat-interval', '200', '--election-timeout', '2000'],
+        ...['--experimental-watch-progress-notify-interval', '50ms'],
+      ],
+    });
+    const [member] = await cluster.followers();
+    const others = cluster.members.filter((each) => each !== member);
+    const endpoint = member!.endpoint;
+    const store = createEtcdStore(systemRuntime(), { endpoints: others.map((each) => each.endpoint) });
+    const own = createEtcdStore(systemRuntime(), { endpoints: [endpoint] });
+    await using coordinator = createCoordinator({ endpoints: endpoint, namespace: 'stale' });
+    const cache = coordinator.cache('r/', { freshnessMs });
+    await cache.ready();
+    const writer = new StampedWriter(store, key);
+    const sample = (condition: (sample: Sample) => boolean): Promise<Sample[]> =>
+      sampleUntil(writer, () => cache.get('stamp'), condition);
+    neverTooYoung(t, await sample(({ source }) => source === 'live' && writer.written > 50));
+    const { revision } = await own.status({ timeoutMs: 2_000 });
+    const watching = new Watching(own, { span: { prefix: 'nothing/' }, fromRevision: revision + 1n });
+    await watching.until(({ batches }) => batches.length > 1);
+
+    for (const other of others) other.pause();
+    const sinceMs = performance.now();
+    const before = watching.batches.length;
+    const away = await sample(({ ageMs }) => ageMs > 4 * freshnessMs);
+    aged(t, away, sinceMs);
+    const progress = watching.batches.length - before;
+    t.true(progress >= 3, `the member has reported progress ${progress} times only`);
+    t.log({ progress, 'said to be': Math.round(away.at(-1)!.ageMs) });
+
+    for (const other of others) other.resume();
+    neverTooYoung(t, await sample(({ source }) => source === 'live'));
+    const after = writer.written;
+    neverTooYoung(t, await sample(({ source }) => source === 'live' && writer.written > after + 20));
+    await writer.stop();
+    await watching.stop();
+    await Promise.all([store.close(), own.close()]);
+  });
+}
