@@ -4,11 +4,15 @@ import type { StoreError } from '../store-error.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { classify, type GrpcStatus } from './grpc-errors.ts';
+import type { OpenCalls } from './open-calls.ts';
 
 export interface AuthOptions {
   readonly username: string;
   readonly password: string;
 }
+
+/** How long a member may take to check a password, which costs it some effort on purpose. */
+const ASK_TIMEOUT_MS = 5_000;
 
 /** A token, as the metadata that carries it. */
 export interface Credentials {
@@ -20,12 +24,14 @@ export interface Credentials {
  * etcd refuses it. Any member's token is good at every member.
  */
 export class Authentication {
+  readonly #open: OpenCalls;
   readonly #auth: AuthOptions | undefined;
   #credentials: Credentials | undefined;
   /** One request at a time at each member: a member that hangs does not keep us from asking another. */
   readonly #asking = new Map<Connection, Promise<Credentials | StoreError>>();
 
-  constructor(auth: AuthOptions | undefined) {
+  constructor(open: OpenCalls, auth: AuthOptions | undefined) {
+    this.#open = open;
     if (auth !== undefined) {
       expectText('auth.username', auth.username);
       /* Not shown, whatever it is. */
@@ -45,7 +51,7 @@ export class Authentication {
     if (this.#credentials !== undefined) return this.#credentials;
     let asking = this.#asking.get(connection);
     if (asking === undefined) {
-      asking = this.#ask(connection, bounds).finally(() => this.#asking.delete(connection));
+      asking = this.#ask(connection).finally(() => this.#asking.delete(connection));
       this.#asking.set(connection, asking);
     }
     return this.#join(asking, bounds);
@@ -60,17 +66,21 @@ export class Authentication {
     return (await bounds.orEnd(asking)) ?? (await asking);
   }
 
-  /** The deadline is that of the call which asks; others who wait have their own. */
-  async #ask(connection: Connection, bounds: Bounds): Promise<Credentials | StoreError> {
+  /** In a time of its own: whoever waits for it does so in theirs, and the first to give up takes nobody along. */
+  #ask(connection: Connection): Promise<Credentials | StoreError> {
     const { username = '', password = '' } = this.#auth ?? {};
-    const call = await connection.unary('authenticate', { name: username, password }, newMetadata(), bounds.deadline);
-    const stopListening = bounds.onEnd(() => call.cancel());
-    const answer = await call.answer;
-    stopListening();
-    if ('response' in answer) return this.#keep(answer.response.token);
-    /* A password for a cluster that asks for none. If it begins to, "user name is empty" leads here again. */
-    if (isNotEnabled(answer.status)) return this.#keep(undefined);
-    return classify('read', answer.status, connection.endpoint.url);
+    return this.#open
+      .run('read', 'authenticate', { timeoutMs: ASK_TIMEOUT_MS }, async (bounds) => {
+        const request = { name: username, password };
+        const call = await connection.unary('authenticate', request, newMetadata(), bounds.deadline);
+        bounds.onEnd(() => call.cancel());
+        const answer = await call.answer;
+        if ('response' in answer) return this.#keep(answer.response.token);
+        /* A password for a cluster that asks for none. If it begins to, "user name is empty" leads here again. */
+        if (isNotEnabled(answer.status)) return this.#keep(undefined);
+        throw classify('read', answer.status, connection.endpoint.url);
+      })
+      .catch((error: unknown) => error as StoreError);
   }
 
   #keep(token: string | undefined): Credentials {

@@ -67,8 +67,8 @@ class EtcdStore implements Store {
     const context = secure ? secureContext(options.tls ?? {}) : undefined;
     const members = (): Members => new Members(runtime, endpoints, context);
     this.#members = { calls: members(), watches: members(), renewals: members() };
-    const authentication = new Authentication(options.auth);
     this.#open = new OpenCalls(runtime.clock);
+    const authentication = new Authentication(this.#open, options.auth);
     this.#calls = new UnaryCalls(runtime, this.#open, this.#members.calls, authentication, { maxInFlight });
     this.#renewals = new Renewals(this.#open, this.#members.renewals, authentication);
     this.#watches = new Watches(this.#open, this.#members.watches, authentication);
