@@ -47,7 +47,7 @@ async function incrementTogether({ server, counter, count, pauses }: Run): Promi
 }
 
 for (const [version, count, pauses] of [
-  [testedVersions[0], 200, 3],
+  [testedVersions[0], 50, 3],
   [testedVersions[1], 200, 5],
 ] as const) {
   test.serial(

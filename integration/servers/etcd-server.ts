@@ -145,7 +145,7 @@ export class EtcdServer implements AsyncDisposable {
 
   /** SIGSTOP: connections stay open, requests are taken by the kernel, and nothing answers. */
   pause(): void {
-    this.#process.signal('SIGSTOP');
+    this.#process.pause();
     this.#paused = true;
   }
 

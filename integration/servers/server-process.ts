@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunAs } from '../provision/postgres.ts';
 
@@ -10,6 +10,9 @@ import { type RunAs } from '../provision/postgres.ts';
 // - When the test's process exits, by itself or by a signal, the child gets SIGKILL by its pid and its folders are removed.
 // - When the test's process is killed outright, the kernel kills the child (prctl PR_SET_PDEATHSIG, through setpriv where
 //   there is one). Folders below the system's temporary one are left behind then.
+
+/** A thread that waits for the disk stops when that is done. */
+const PAUSE_WITHIN_MS = 2_000;
 
 export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -78,6 +81,18 @@ export class ServerProcess {
 
   signal(name: NodeJS.Signals): void {
     if (this.isRunning) this.#child.kill(name);
+  }
+
+  /**
+   * SIGSTOP, and returns when every thread has stopped. The signal alone is on its way to each of them: on a busy machine one can go on
+   * answering for some milliseconds.
+   */
+  pause(): void {
+    const { pid } = this.#child;
+    if (!this.isRunning || pid === undefined) return;
+    this.#child.kill('SIGSTOP');
+    const deadline = performance.now() + PAUSE_WITHIN_MS;
+    while (!isStopped(pid) && performance.now() < deadline);
   }
 
   /** Stops it freely or by force; resolves when it is gone, also if it was already. */
@@ -151,6 +166,18 @@ function cleanUpAtExit(): void {
       cleanUp();
       process.kill(process.pid, signal);
     });
+  }
+}
+
+/** Where the kernel tells (Linux); elsewhere the signal has to do. */
+function isStopped(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+    });
+  } catch {
+    return true;
   }
 }
 
