@@ -69,6 +69,8 @@ async function timeOfProof(etcd: EtcdServer, { rounds, proofs }: FreshnessOption
           key: Buffer.from(`bench-proof/${name}/`),
           range_end: Buffer.from(`bench-proof/${name}0`),
           min_mod_revision: String(BigInt(header.revision) + 1n),
+          sort_target: 'Mod',
+          sort_order: 'Descend',
           limit: 1,
           keys_only: true,
         });
