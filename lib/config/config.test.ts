@@ -90,6 +90,22 @@ test('a set whose answer was lost recognises its own success', async (t) => {
   t.is((await world.settle(limits.history())).length, 1);
 });
 
+test('updates of many processes at once all come through', async (t) => {
+  const world = new VirtualWorld();
+  const processes = Array.from({ length: 4 }, () => world.start());
+  for (const { store } of processes) {
+    store.faults.onRequest(() => ({ delayMs: world.runtime.random.integer(1, 5) }));
+  }
+  const configs = processes.map(({ coordinator }) => coordinator.config<number>('count'));
+  await world.settle(Promise.all(configs.map((config) => config.ready())));
+  const increments = configs.map(async (config) => {
+    for (let done = 0; done < 10; done += 1) await config.update((current) => (current ?? 0) + 1);
+  });
+  await world.settle(Promise.all(increments));
+  t.is(configs[0]?.get()?.version, 40);
+  t.is(configs[0]?.get()?.value, 40);
+});
+
 test('an invalid value is refused before it is sent, with its path and without its value', async (t) => {
   const { world, limits } = await ready();
   const error = await t.throwsAsync(world.settle(limits.set({ perMinute: -77 })), { instanceOf: ConfigInvalidError });

@@ -17,6 +17,8 @@ import {
 import type { Health } from '../health/health.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
+import { fullJitterMs } from '../resilience/backoff.ts';
+import { sleep } from '../runtime/clock.ts';
 import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
@@ -56,8 +58,9 @@ type Known<T> =
   | { readonly is: 'absent' }
   | { readonly is: 'good'; readonly entry: Entry<T> };
 
-/** How often `update` calls its function anew when others write in between. */
+/** How often `update` calls its function anew when others write in between, and how long it lets them: who is slower would always lose. */
 const UPDATE_ATTEMPTS = 10;
+const UPDATE_PAUSE = { baseMs: 20, capMs: 1_000 };
 
 /** A page of history at most. */
 const HISTORY_DEFAULT = 20;
@@ -165,6 +168,9 @@ export class Config<Input, Output> implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof VersionConflictError) || attempt === UPDATE_ATTEMPTS) throw error;
       }
+      const { clock, random } = this.#context.runtime;
+      const pauseMs = fullJitterMs(attempt - 1, UPDATE_PAUSE, () => random.uniform());
+      await sleep(clock, pauseMs, options.signal);
     }
   }
 
