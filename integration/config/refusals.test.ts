@@ -1,0 +1,92 @@
+import test from 'ava';
+import { AccessDeniedError, CoordinationUnavailableError, createCoordinator } from '../../lib/index.ts';
+import { systemRuntime } from '../../lib/runtime/runtime.ts';
+import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+
+const root = ['--user', 'root:secret'];
+const freshnessMs = 200;
+
+for (const version of ['3.4', '3.5.30'] as const) {
+  test(`etcd ${version}: without its permission a write is denied, and reads keep the last value, with its age`, async (t) => {
+    await using server = await EtcdServer.start({ version });
+    for (const command of [
+      ['user', 'add', 'root:secret'],
+      ['role', 'add', 'root'],
+      ['user', 'grant-role', 'root', 'root'],
+      ['role', 'add', 'app'],
+      ['role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'cfg/'],
+      ['user', 'add', 'app:password'],
+      ['user', 'grant-role', 'app', 'app'],
+      ['auth', 'enable'],
+    ]) {
+      /* Some versions make the role of root by themselves. */
+      await server.etcdctl(command).catch((error: unknown) => {
+        if (!String(error).includes('already exists')) throw error;
+      });
+    }
+    await using coordinator = createCoordinator({
+      endpoints: server.endpoint,
+      namespace: 'cfg',
+      auth: { username: 'app', password: 'password' },
+    });
+    const config = coordinator.config<number>('limit', { freshnessMs });
+    const cache = coordinator.cache('r/', { freshnessMs });
+    await Promise.all([config.ready(), cache.ready()]);
+    await config.set(1);
+    await cache.put('a', '1');
+
+    await server.etcdctl([...root, 'role', 'revoke-permission', 'app', '--prefix=true', 'cfg/']);
+    await server.etcdctl([...root, 'role', 'grant-permission', 'app', '--prefix=true', 'read', 'cfg/']);
+    await t.throwsAsync(config.set(2), { instanceOf: AccessDeniedError });
+    await t.throwsAsync(config.delete(), { instanceOf: AccessDeniedError });
+    await t.throwsAsync(cache.put('a', '2'), { instanceOf: AccessDeniedError });
+    t.deepEqual([config.get()?.value, config.get()?.version, cache.get('a')?.value], [1, 1, '1']);
+
+    await server.etcdctl([...root, 'role', 'revoke-permission', 'app', '--prefix=true', 'cfg/']);
+    while (config.get()?.source === 'live') await server.metrics();
+    t.deepEqual([config.get()?.value, config.get()?.source], [1, 'stale']);
+    t.true(config.get()!.ageMs > 2 * freshnessMs);
+
+    await server.etcdctl([...root, 'role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'cfg/']);
+    await coordinator.ready({ timeoutMs: 20_000 });
+    t.is((await config.set(3)).version, 2);
+    while (config.get()?.source !== 'live') await server.metrics();
+    t.is(config.get()?.value, 3);
+  });
+
+  test(`etcd ${version}: over its space quota a write says so, while reads go on, live`, async (t) => {
+    await using server = await EtcdServer.start({ version, extraArgs: ['--quota-backend-bytes', '4194304'] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'cfg' });
+    const config = coordinator.config<number>('limit', { freshnessMs });
+    const cache = coordinator.cache('r/', { freshnessMs });
+    await Promise.all([config.ready(), cache.ready()]);
+    await config.set(1);
+    await cache.put('a', '1');
+    const fill = { compare: [], then: [{ type: 'put', key: 'fill', value: 'x'.repeat(1024 * 1024) }] } as const;
+    const isFull = (): Promise<boolean> =>
+      store.transact(fill, { timeoutMs: 5_000 }).then(
+        () => false,
+        (error: unknown) => (error as { readonly reason?: string }).reason === 'quota',
+      );
+    while (!(await isFull())) continue;
+
+    const quota = { instanceOf: CoordinationUnavailableError, message: /quota/ };
+    await t.throwsAsync(config.set(2), quota);
+    await t.throwsAsync(
+      config.update(() => 2),
+      quota,
+    );
+    await t.throwsAsync(cache.put('a', '2'), quota);
+
+    const fullAt = performance.now();
+    const isProvedSince = (ageMs: number | undefined): boolean => (ageMs ?? Infinity) < performance.now() - fullAt;
+    while (!isProvedSince(config.get()?.ageMs) || !isProvedSince(cache.get('a')?.ageMs)) await server.metrics();
+    t.deepEqual([config.get()?.source, cache.get('a')?.source], ['live', 'live']);
+    t.is((await config.history()).length, 1);
+    t.is((await cache.read('a', { consistency: 'linearizable' }))?.value, '1');
+    t.is(coordinator.health.state, 'connected');
+    await store.close();
+  });
+}
