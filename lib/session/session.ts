@@ -13,7 +13,7 @@
  * Protocol.
  * 1. open: grant a lease whose ID we choose, so that a repeated grant is recognised ("already exists") and orphans nothing.
  * 2. name: put the session key, on the lease. Its mod revision is the session's *generation*, which every enqueue compares.
- * 3. renew: every third of the TTL, on a path of its own; quicker after a failure.
+ * 3. renew: at once, and then every third of the TTL, on a path of its own; quicker after a failure.
  * 4. audit: now and then, the keys on the lease are compared with those that local operations own; see audit.ts.
  * 5. lose: once, for one reason; owners are told synchronously.
  */
@@ -192,8 +192,9 @@ export class Session {
 
   async #renewWhileAlive(): Promise<void> {
     let failures = 0;
-    while (!this.signal.aborted) {
-      await this.#untilRenewalIsDue(failures);
+    for (let isFirst = true; !this.signal.aborted; isFirst = false) {
+      /* The first at once: the path that renewals go over is then up before a burst of other calls can delay it. */
+      if (!isFirst) await this.#untilRenewalIsDue(failures);
       if (this.signal.aborted) return;
       try {
         const sentAt = this.#runtime.clock.now();
@@ -248,7 +249,8 @@ export class Session {
 
   #armDeadline(): void {
     this.#cancelDeadline();
-    this.#cancelDeadline = this.#runtime.clock.schedule(Math.max(0, this.remainingMs()), () => {
+    /* Whole milliseconds: what is left can be so little that adding it to the time changes nothing, and that for ever. */
+    this.#cancelDeadline = this.#runtime.clock.schedule(Math.ceil(this.remainingMs()), () => {
       if (this.signal.aborted) return;
       if (this.isValid()) this.#armDeadline();
       else this.#expire();

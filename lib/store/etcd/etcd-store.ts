@@ -32,7 +32,7 @@ export interface EtcdStoreOptions {
   readonly tls?: TlsOptions | undefined;
   /**
    * How many calls may be under way at once; further ones wait in order, each within its own timeout. Renewals and watches do not count.
-   * @default 256
+   * @default 128
    */
   readonly maxInFlight?: number | undefined;
 }
@@ -57,7 +57,7 @@ class EtcdStore implements Store {
   readonly #watches: Watches;
 
   constructor(runtime: Runtime, options: EtcdStoreOptions) {
-    const { maxInFlight = 256 } = options;
+    const { maxInFlight = 128 } = options;
     expectWholeNumber('maxInFlight', maxInFlight, 1, 1_000_000);
     const endpoints = parseEndpoints(options.endpoints);
     const secure = endpoints.every((endpoint) => endpoint.secure);
