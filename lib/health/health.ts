@@ -128,7 +128,8 @@ export class Health {
 
   #armDeadline(): void {
     this.#cancelDeadline();
-    this.#cancelDeadline = this.#runtime.clock.schedule(this.#leftMs(), () => {
+    /* Whole milliseconds, so that time moves on between two of these. */
+    this.#cancelDeadline = this.#runtime.clock.schedule(Math.max(0, Math.ceil(this.#leftMs())), () => {
       this.#expire();
       if (this.state !== 'degraded' && this.state !== 'closed') this.#armDeadline();
     });

@@ -257,7 +257,7 @@ export class Invariants {
    * after the last fault.
    */
   #checkBirth({ key, lock, machine, isFirst }: KeyLife): void {
-    if (machine === undefined || !isFirst) return;
+    if (machine === undefined || (machine.repeatsItself && !isFirst)) return;
     const interest = this.#interestIn(machine, lock);
     const sinceMs = Math.max(interest.sinceMs, machine.faultyUntilMs);
     const { nowMs, history } = this.#world;

@@ -94,6 +94,8 @@ class Simulation {
       if (settledAtMs === undefined)
         history.violate('L6 who waits gets on', `${machine.name} #${id} ${verb} is still pending`);
     }
+    /* Nobody wants anything for a while: whatever is late on its way arrives now, and must come to nothing. */
+    await this.#rest(Math.max(0, this.#world.troubledUntilMs - clock.elapsedMs) + 500);
     const probes = this.#world.up.flatMap((machine) =>
       this.#world.locks.map((lock) => this.#workload.probe(machine, lock, recoveryMs)),
     );
@@ -106,7 +108,7 @@ class Simulation {
     this.#invariants.checkPending();
     /* Leases of those that were killed, or closed while etcd was away, end by themselves. */
     const restMs = Math.max(0, troubledUntilMs - clock.elapsedMs) + 2 * setup.ttlMs + 1_000;
-    await this.until(new Promise(() => {}), restMs);
+    await this.#rest(restMs);
     const left = cluster.entries('sim/').filter(({ key }) => key !== 'sim/epoch');
     if (left.length > 0) history.violate('nothing is left in etcd', left.map(({ key }) => key).join(', '));
     if (cluster.leases.length > 0) history.violate('no lease is left', cluster.leases.join(', '));
@@ -118,6 +120,10 @@ class Simulation {
     if (ofLiving > 0 && machines.every(({ state }) => state !== 'killed'))
       history.violate('no watch is left', String(ofLiving));
     history.note('-', `ends at ${clock.elapsedMs}, revision ${cluster.revision}`);
+  }
+
+  async #rest(forMs: number): Promise<void> {
+    await this.until(new Promise(() => {}), forMs);
   }
 
   #pending(): number {

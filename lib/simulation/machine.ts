@@ -26,6 +26,8 @@ export class Machine {
   readonly coordinator: Coordinator;
   readonly #world: VirtualClock;
   readonly #stops: { readonly fromMs: number; toMs: number }[] = [];
+  /** Requests of it have arrived twice: then a key can come back, until the audit finds it. */
+  repeatsItself = false;
   #faults = 0;
   #faultyUntilMs = 0;
   /** Its wall clock was set: what it believes about time may be wrong on the safe side. */

@@ -41,6 +41,15 @@ function kindOf(random: SeededRandom): (call: Call) => boolean {
   return (call) => method === undefined || call.method === method;
 }
 
+/** What is parked arrives in any order, some of it when everybody has long forgotten it. */
+function releaseLater(world: World, random: SeededRandom, { store: { faults } }: Machine): void {
+  for (const { id } of faults.parked) {
+    const delayMs = random.integer(0, 3 * world.setup.ttlMs);
+    world.trouble(world.nowMs + delayMs);
+    world.clock.schedule(delayMs, () => faults.releaseParked((call) => call.id === id));
+  }
+}
+
 const NETWORK = {
   'requests are lost': ({ machine, random }) => {
     const share = some(random);
@@ -67,11 +76,14 @@ const NETWORK = {
     const undo = faults.onRequest((call) => (isMeant(call) && random.chance(share) ? 'park' : undefined));
     return () => {
       undo();
-      for (const parked of faults.parked) {
-        const delayMs = random.integer(0, 3 * world.setup.ttlMs);
-        world.trouble(world.nowMs + delayMs);
-        world.clock.schedule(delayMs, () => faults.releaseParked((call) => call.id === parked.id));
-      }
+      releaseLater(world, random, machine);
+    };
+  },
+  'a transaction is parked for long': ({ world, machine, random }) => {
+    const undo = machine.store.faults.nextRequest('transact', 'park');
+    return () => {
+      undo();
+      releaseLater(world, random, machine);
     };
   },
   'requests are slow': ({ world, machine, random }) => {
@@ -93,6 +105,7 @@ const NETWORK = {
   },
   'requests arrive twice': ({ world, machine, random }) => {
     const share = some(random);
+    machine.repeatsItself = true;
     return machine.store.faults.onRequest((call) => {
       if (call.method === 'watch' || !random.chance(share)) return undefined;
       const duplicateAfterMs = random.integer(0, world.setup.ttlMs);
