@@ -25,6 +25,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: 1,000 caches and 1,000 watchers of a prefix are one watch on one stream, and all are told of a write`, async (t) => {
     await using server = await EtcdServer.start({ version });
     const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    t.teardown(() => store.close());
     await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'many' });
     await coordinator.ready();
     const caches = Array.from({ length: readers }, () => coordinator.cache('r/'));
@@ -44,7 +45,6 @@ for (const version of ['3.4', '3.5.30'] as const) {
     t.is(after.streams, 1);
     t.true(after.watches <= 2, `${after.watches} watches`);
     t.log({ ...after, 'told all within ms of the answer to the write': Math.round(tookMs) });
-    await store.close();
   });
 
   test(`etcd ${version}: freshness costs one range per freshnessMs and prefix, whatever the number of readers`, async (t) => {
@@ -79,6 +79,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using server = await EtcdServer.start({ version });
     await using proxy = await FaultProxy.start(server.endpoint);
     const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    t.teardown(() => store.close());
     await using coordinator = createCoordinator({
       endpoints: proxy.endpoint,
       namespace: 'many',
@@ -88,6 +89,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await cache.ready();
     let written = 0;
     const stop = new AbortController();
+    t.teardown(() => stop.abort());
     const writing = (async () => {
       while (!stop.signal.aborted) await store.transact(putting('many/cache/r/hot', String((written += 1))), patient);
     })();
@@ -114,6 +116,5 @@ for (const version of ['3.4', '3.5.30'] as const) {
     }
     const { entries } = await store.range({ key: 'many/cache/r/once' }, patient);
     t.is(entries[0]?.version, 5n, 'a put was made twice, or not at all');
-    await store.close();
   });
 }

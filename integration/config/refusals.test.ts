@@ -58,6 +58,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: over its space quota a write says so, while reads go on, live`, async (t) => {
     await using server = await EtcdServer.start({ version, extraArgs: ['--quota-backend-bytes', '4194304'] });
     const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    t.teardown(() => store.close());
     await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'cfg' });
     const config = coordinator.config<number>('limit', { freshnessMs });
     const cache = coordinator.cache('r/', { freshnessMs });
@@ -87,6 +88,5 @@ for (const version of ['3.4', '3.5.30'] as const) {
     t.is((await config.history()).length, 1);
     t.is((await cache.read('a', { consistency: 'linearizable' }))?.value, '1');
     t.is(coordinator.health.state, 'connected');
-    await store.close();
   });
 }

@@ -75,6 +75,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using proxy = await FaultProxy.start(server.endpoint);
     await using coordinator = connect(proxy.endpoint, 'one', 400);
     const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    t.teardown(() => store.close());
     const config = coordinator.config<Counter>('counter');
     await config.ready();
     const isApplied = async (version: number): Promise<boolean> => {
@@ -110,7 +111,6 @@ for (const version of ['3.4', '3.5.30'] as const) {
       entries.every((entry) => entry.version === 1n),
       'a version was written twice',
     );
-    await store.close();
   });
 
   test(`etcd ${version}: versions go on after a delete, and what somebody puts by hand never replaces a good one`, async (t) => {

@@ -203,8 +203,9 @@ class Run {
 
   /** Killed with writes under way, and started again with the same data. */
   async #restartWhileWriting(): Promise<void> {
-    const writing = this.#write(GROUP);
-    await turn();
+    const before = this.#last;
+    const writing = this.#write(4 * GROUP);
+    while (this.#last === before) await turn();
     const restarting = this.#server.restart({ signal: 'SIGKILL' });
     await writing;
     await restarting;

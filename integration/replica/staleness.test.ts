@@ -38,15 +38,22 @@ for (const version of ['3.4', '3.5.30'] as const) {
       const cache = coordinator.cache('r/', { freshnessMs });
       const strict = coordinator.cache('r/', { freshnessMs, maxStalenessMs: 2 * freshnessMs, onStale: 'throw' });
       const writer = new StampedWriter(store, key);
+      t.teardown(async () => {
+        await writer.stop();
+        await store.close();
+      });
       const sample = (condition: (sample: Sample) => boolean): Promise<Sample[]> =>
         sampleUntil(writer, () => cache.get('stamp'), condition);
 
       await Promise.all([cache.ready(), strict.ready()]);
-      const connectedUntil = performance.now() + 4 * freshnessMs;
-      const connected = await sample(({ atMs }) => atMs > connectedUntil);
+      /* Written to all the time, it is proved again and again: its age goes back each time. */
+      let [proofs, lastMs] = [0, 0];
+      const connected = await sample(({ ageMs }) => {
+        if (ageMs < lastMs) proofs += 1;
+        lastMs = ageMs;
+        return proofs === 5;
+      });
       neverTooYoung(t, connected);
-      const live = connected.filter(({ source }) => source === 'live').length;
-      t.true(live > connected.length / 2, 'what is written to all the time is live all the same');
 
       proxy[fault]();
       const sinceMs = performance.now();
@@ -54,18 +61,15 @@ for (const version of ['3.4', '3.5.30'] as const) {
       aged(t, away, sinceMs);
       t.throws(() => strict.get('stamp'), { code: 'TOO_STALE' });
       t.log({
-        'age when connected, at most': Math.max(...connected.map(({ ageMs }) => Math.round(ageMs))),
+        'said to be when connected': Math.max(...connected.map(({ ageMs }) => Math.round(ageMs))),
+        'said to be when away': Math.round(away.at(-1)!.ageMs),
         'true staleness when away': Math.round(away.at(-1)!.trueMs),
-        'said to be': Math.round(away.at(-1)!.ageMs),
       });
 
       proxy.heal();
       const after = writer.written;
-      const back = await sample(({ source }) => source === 'live');
-      neverTooYoung(t, back);
-      t.true(Number(strict.get('stamp')?.value) >= after);
-      await writer.stop();
-      await store.close();
+      neverTooYoung(t, await sample(({ source }) => source === 'live'));
+      neverTooYoung(t, await sample(() => Number(cache.get('stamp')?.value) >= after));
     });
   }
 
@@ -88,6 +92,10 @@ for (const version of ['3.4', '3.5.30'] as const) {
     const cache = coordinator.cache('r/', { freshnessMs });
     await cache.ready();
     const writer = new StampedWriter(store, key);
+    t.teardown(async () => {
+      await writer.stop();
+      await Promise.all([store.close(), own.close()]);
+    });
     const sample = (condition: (sample: Sample) => boolean): Promise<Sample[]> =>
       sampleUntil(writer, () => cache.get('stamp'), condition);
     neverTooYoung(t, await sample(({ source }) => source === 'live' && writer.written > 50));
@@ -108,8 +116,5 @@ for (const version of ['3.4', '3.5.30'] as const) {
     neverTooYoung(t, await sample(({ source }) => source === 'live'));
     const after = writer.written;
     neverTooYoung(t, await sample(({ source }) => source === 'live' && writer.written > after + 20));
-    await writer.stop();
-    await watching.stop();
-    await Promise.all([store.close(), own.close()]);
   });
 }
