@@ -100,6 +100,20 @@ test('a put that nobody answers in time is of unknown outcome, and one that was 
   t.regex(error.message, /nothing is queued/);
 });
 
+test('a write that its caller gave up on is settled before the next one, which it cannot overtake', async (t) => {
+  const { world, store, cache } = await ready();
+  store.faults.nextRequest('transact', 'park');
+  const gaveUp = new AbortController();
+  const first = cache.put('eu', 'old', { signal: gaveUp.signal });
+  await world.advance(10);
+  gaveUp.abort(new Error('no longer'));
+  await t.throwsAsync(first, { instanceOf: OutcomeUnknownError });
+  await world.settle(cache.put('eu', 'new'));
+  t.is(store.faults.releaseParked(), 1);
+  await world.advance(100);
+  t.is(cache.get('eu')?.value, 'new');
+});
+
 test('while etcd is away values are served with their age, and turn stale', async (t) => {
   const { world, store, cache } = await ready();
   await world.settle(cache.put('eu', '1'));

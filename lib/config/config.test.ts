@@ -185,10 +185,14 @@ test('while etcd is away values age and turn stale, a strict reader is refused, 
   t.is(limits.get()?.source, 'stale');
   t.true((limits.get()?.ageMs ?? 0) >= 20_000);
   t.throws(() => strict.get(), { instanceOf: TooStaleError });
-  await t.throwsAsync(limits.set({ perMinute: 6 }), {
-    instanceOf: CoordinationUnavailableError,
-    message: /nothing is queued/,
-  });
+  for (const write of [
+    () => limits.set({ perMinute: 6 }),
+    () => limits.update(() => ({ perMinute: 6 })),
+    () => limits.rollback(1),
+    () => limits.delete(),
+  ]) {
+    await t.throwsAsync(write(), { instanceOf: CoordinationUnavailableError, message: /nothing is queued/ });
+  }
 });
 
 test('a set that nobody answers in time is of unknown outcome', async (t) => {

@@ -128,7 +128,8 @@ export class Config<Input, Output> implements AsyncDisposable {
     return mapped(this.#known.watch(expectSignal(options.signal)), (known) => {
       if (known.is === 'unknown' && this.#fallback === undefined) return undefined;
       const entry = known.is === 'good' ? known.entry : this.#fallback;
-      const hasGap = last !== undefined && entry !== undefined && entry.version > last + 1;
+      /* Also where it went down, in a store that was restored. */
+      const hasGap = last !== undefined && entry !== undefined && entry.version > 0 && entry.version !== last + 1;
       if (entry !== undefined && entry.version > 0) last = entry.version;
       return { value: hasGap ? entry?.afterGap() : entry };
     });
@@ -161,7 +162,7 @@ export class Config<Input, Output> implements AsyncDisposable {
     expectFunction('the change of update', change);
     expectOptions('update', options, ['signal']);
     for (let attempt = 1; ; attempt += 1) {
-      await this.#read('update', options.signal, (signal) => this.#replica.confirm(signal));
+      await this.#write('update', options.signal, (signal) => this.#replica.confirm(signal));
       const current = this.get();
       try {
         return await this.set(change(current?.value), { ifVersion: current?.version ?? 0, signal: options.signal });
@@ -199,7 +200,7 @@ export class Config<Input, Output> implements AsyncDisposable {
   ): Promise<ConfigEntry<Output>> {
     expectOptions('rollback', options, ['signal']);
     expectWholeNumber('version', version, 1, Number.MAX_SAFE_INTEGER);
-    const past = await this.#read('roll back', options.signal, (signal) => this.#context.writer.past(version, signal));
+    const past = await this.#write('roll back', options.signal, (signal) => this.#context.writer.past(version, signal));
     return this.set(past.value as Input, options);
   }
 
@@ -270,6 +271,7 @@ export class Config<Input, Output> implements AsyncDisposable {
     return ifVersion === undefined ? undefined : expectWholeNumber('ifVersion', ifVersion, 0, Number.MAX_SAFE_INTEGER);
   }
 
+  /** What ends in a write: refused at once while there is no contact. */
   #write<T>(what: string, caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#settled(what, (deadlineMs, clock) => {
       if (this.#context.health.state === 'degraded') {

@@ -50,7 +50,7 @@ export function encodePath(what: string, path: string): string {
 }
 
 /** The name that {@link encodeSegment} made a segment of; a segment that is none comes back as it is. */
-export function decodeSegment(segment: string): string {
+function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {

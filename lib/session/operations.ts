@@ -81,7 +81,7 @@ export class Operations {
         if (error.outcome === 'permanent') throw error;
         session.probe();
         if (error.outcome === 'unknown') {
-          const settled = await this.#settle(session, id, error, signal);
+          const settled = await this.#settle(session, id, error);
           if (settled !== undefined) return settled;
           progress.isSent = false;
         } else {
@@ -115,8 +115,11 @@ export class Operations {
     return { succeeded, revision, responses };
   }
 
-  /** 2. Nothing: it was not applied and never will be. */
-  async #settle(session: Session, id: string, cause: StoreError, signal: AbortSignal): Promise<Committed | undefined> {
+  /**
+   * 2. Nothing: it was not applied and never will be. Goes on whatever has become of the caller, since the next operation must not be
+   * overtaken by what this one has left behind. What cannot be settled within a TTL costs the session: its lease's end does it.
+   */
+  async #settle(session: Session, id: string, cause: StoreError): Promise<Committed | undefined> {
     const { key, value } = session.identity;
     const settle = () => {
       session.signal.throwIfAborted();
@@ -131,15 +134,21 @@ export class Operations {
         { timeoutMs: this.#repetition.attemptTimeoutMs, signal: session.signal },
       );
     };
+    const cancel = this.#runtime.clock.schedule(session.ttlMs, () => {
+      session.lose(new Error('an unanswered write could not be settled within a TTL'));
+    });
     try {
-      const settling = repeat(this.#runtime, this.#repetition, settle, { signal });
-      const { succeeded, revision, responses } = await abortable(settling, signal);
+      const { succeeded, revision, responses } = await repeat(this.#runtime, this.#repetition, settle, {
+        signal: session.signal,
+      });
       if (!succeeded) throw new StoreError('lease-not-found', 'permanent', 'the session key is gone');
       session.advance(revision);
       const marker = entryOf(responses[1]);
       return marker?.value === id ? { succeeded: true, revision: marker.modRevision, responses: [] } : undefined;
     } catch (error) {
-      throw unknownOutcome(cause.message, signal.aborted ? signal.reason : error);
+      throw unknownOutcome(cause.message, error);
+    } finally {
+      cancel();
     }
   }
 

@@ -20,7 +20,7 @@ export interface Setup {
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
 
-export function drawSetup(random: SeededRandom): Setup {
+function drawSetup(random: SeededRandom): Setup {
   const ttlMs = random.pick([2_000, 3_000, 5_000]);
   const timeoutMs = random.pick([300, 700, 1_500]);
   return {
