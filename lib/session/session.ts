@@ -191,18 +191,13 @@ export class Session {
   }
 
   async #renewWhileAlive(): Promise<void> {
-    let failures = 0;
-    for (let isFirst = true; !this.signal.aborted; isFirst = false) {
-      /* The first at once: the path that renewals go over is then up before a burst of other calls can delay it. */
-      if (!isFirst) await this.#untilRenewalIsDue(failures);
+    /* The first at once, so that the path of renewals is up before a burst of other calls can delay it. Its failure says nothing yet. */
+    await this.#renew(false).catch(() => {});
+    for (let failures = 0; !this.signal.aborted;) {
+      await this.#untilRenewalIsDue(failures);
       if (this.signal.aborted) return;
       try {
-        const sentAt = this.#runtime.clock.now();
-        const { ttlMs } = await this.#store.renew(this.lease, {
-          timeoutMs: Math.min(this.#options.attemptTimeoutMs, this.#ttlMs / 4),
-          signal: this.signal,
-        });
-        this.#renewed(sentAt, ttlMs, failures > 0);
+        await this.#renew(failures > 0);
         failures = 0;
       } catch (error) {
         if (this.signal.aborted) return;
@@ -210,6 +205,15 @@ export class Session {
         this.#health.failure(error instanceof Error ? error.message : String(error));
       }
     }
+  }
+
+  async #renew(afterFailure: boolean): Promise<void> {
+    const sentAt = this.#runtime.clock.now();
+    const { ttlMs } = await this.#store.renew(this.lease, {
+      timeoutMs: Math.min(this.#options.attemptTimeoutMs, this.#ttlMs / 4),
+      signal: this.signal,
+    });
+    this.#renewed(sentAt, ttlMs, afterFailure);
   }
 
   #renewed(sentAt: Instant, ttlMs: number, afterFailure: boolean): void {
