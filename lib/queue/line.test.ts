@@ -78,3 +78,35 @@ test('what a try got while the coordinator was closing is told to stop, and is n
   await world.settle(closing);
   t.is(world.cluster.entries(LOCK).length, 1);
 });
+
+test('an acquire that is given up while its enqueue is under way takes the key away as soon as it is answered', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect();
+  store.faults.nextResponse('transact', { delayMs: 400 });
+  await t.throwsAsync(world.settle(coordinator.lock('a').acquire({ timeoutMs: 100 })), {
+    instanceOf: CoordinationUnavailableError,
+  });
+  t.is(world.cluster.entries(LOCK).length, 1);
+  await world.advance(310);
+  t.deepEqual(world.cluster.entries(LOCK), []);
+});
+
+test('a waiter keeps its place although a member that lags behind does not know of it', async (t) => {
+  const world = new VirtualWorld();
+  const [one, two, three] = [await world.connect(), await world.connect(), await world.connect()];
+  const held = await world.settle(one.coordinator.lock('a').acquire());
+  const second = two.coordinator.lock('a').acquire();
+  await world.advance(100);
+  const third = three.coordinator.lock('a').acquire();
+  await world.advance(100);
+  const places = world.cluster.entries(LOCK).map(({ key }) => key);
+  two.store.faults.nextRequest('range', { staleBy: 5 });
+  await world.settle(held.release());
+  const next = await world.settle(second);
+  t.deepEqual(
+    world.cluster.entries(LOCK).map(({ key }) => key),
+    places.filter((key) => key !== places[0]),
+  );
+  await world.settle(next.release());
+  t.true((await world.settle(third)).isHeld());
+});

@@ -11,9 +11,12 @@ export interface Find {
  */
 export const corpus: readonly Find[] = [
   { seed: 63, was: 'A try was refused because of an acquire that had been given up before it began: line.test.ts.' },
-  { seed: 30, was: 'A set of locks went on waiting for its releases after its timeout: lock-set.test.ts.' },
-  { seed: 111, was: 'The same, after a refusal while etcd was away.' },
-  { seed: 241, was: 'The same, after the caller had taken it back.' },
+  { seed: 55, was: 'A set of locks went on waiting for its releases after its timeout: lock-set.test.ts.' },
+  { seed: 89, was: 'The same, after a refusal while etcd was away.' },
+  {
+    seed: 233,
+    was: 'A deadline was armed for ever, since what was left of it was too little to move the time: session.ts.',
+  },
   {
     seed: 681,
     was: 'A waiter hung after a restore whose new writes hid the gap, watching from above the deletion: until-deleted.test.ts.',
