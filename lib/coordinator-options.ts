@@ -97,27 +97,33 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   ]);
   expectOptions('session', options.session, ['ttlMs']);
   expectOptions('request', options.request, ['timeoutMs', 'deadlineMs']);
-  const ttlMs = roundTtlMs('session.ttlMs', options.session?.ttlMs ?? 15_000);
-  const timeoutMs = expectDuration('request.timeoutMs', options.request?.timeoutMs ?? 2_000, 1);
-  const deadlineMs = expectDuration('request.deadlineMs', options.request?.deadlineMs ?? Math.max(6_000, timeoutMs), 1);
+  /* Defaults stand for what is undefined alone: a null is a mistake, and is told as one. */
+  const { session = {}, request = {}, namespace = 'holdfast', instanceId = ownName() } = options;
+  const { ttlMs: askedTtlMs = 15_000 } = session;
+  const ttlMs = roundTtlMs('session.ttlMs', askedTtlMs);
+  const { timeoutMs: askedTimeoutMs = 2_000 } = request;
+  const timeoutMs = expectDuration('request.timeoutMs', askedTimeoutMs, 1);
+  const { deadlineMs: askedDeadlineMs = Math.max(6_000, timeoutMs) } = request;
+  const deadlineMs = expectDuration('request.deadlineMs', askedDeadlineMs, 1);
   if (timeoutMs > deadlineMs) {
     throw new RangeError(`Expected request.timeoutMs <= request.deadlineMs, got ${timeoutMs} and ${deadlineMs}`);
   }
   return {
     endpoints: endpointsOf(options.endpoints),
-    keyspace: new Keyspace(options.namespace ?? 'holdfast'),
+    keyspace: new Keyspace(namespace),
     auth: authOf(options.auth),
     tls: options.tls,
     ttlMs,
     timeoutMs,
     deadlineMs,
     snapshotDir: options.snapshotDir === undefined ? undefined : expectText('snapshotDir', options.snapshotDir),
-    instanceId: expectText(
-      'instanceId',
-      options.instanceId ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
-    ),
+    instanceId: expectText('instanceId', instanceId),
     logger: options.logger === undefined ? createLogger() : safeLogger(options.logger),
   };
+}
+
+function ownName(): string {
+  return `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
 
 function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly string[] {

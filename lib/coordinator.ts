@@ -143,7 +143,8 @@ export class Coordinator implements AsyncDisposable {
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     expectOptions('ready', options, ['timeoutMs', 'signal']);
-    const timeoutMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#options.deadlineMs);
+    const { timeoutMs = this.#options.deadlineMs } = options;
+    expectDuration('timeoutMs', timeoutMs);
     this.#expectOpen();
     try {
       await withinDeadline(this.#runtime.clock, timeoutMs, expectSignal(options.signal), (signal) =>
@@ -221,7 +222,8 @@ export class Coordinator implements AsyncDisposable {
    */
   close(options: { readonly drainMs?: number | undefined } = {}): Promise<void> {
     expectOptions('close', options, ['drainMs']);
-    const drainMs = expectDuration('drainMs', options.drainMs ?? DEFAULT_DRAIN_MS);
+    const { drainMs = DEFAULT_DRAIN_MS } = options;
+    expectDuration('drainMs', drainMs);
     this.#closing ??= this.#close(drainMs);
     return this.#closing;
   }

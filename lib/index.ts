@@ -34,5 +34,6 @@ export type { HeldLock } from './lock/held-lock.ts';
 export type { HeldLocks, LockSet } from './lock/lock-set.ts';
 export type { Contender, Holder, QueueReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
+export type { StalenessOptions } from './replica/staleness.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
 export type { Sequence } from './sequence/sequence.ts';

@@ -103,9 +103,9 @@ export class Cache implements AsyncDisposable {
 
   /** @internal */
   constructor(context: CacheContext, prefix: string, options: CacheOptions) {
-    const { maxStalenessMs, onStale, ...replica } = completeOptions(options);
+    const { maxStalenessMs, isStrict, ...replica } = completeOptions(options);
     this.#maxStalenessMs = maxStalenessMs;
-    this.#strict = onStale === 'throw';
+    this.#strict = isStrict;
     this.prefix = prefix;
     this.#context = context;
     this.#root = context.keyspace.cache(prefix);
@@ -121,7 +121,8 @@ export class Cache implements AsyncDisposable {
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     expectOptions('ready', options, ['timeoutMs', 'signal']);
-    const deadlineMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#context.deadlineMs);
+    const { timeoutMs: deadlineMs = this.#context.deadlineMs } = options;
+    expectDuration('timeoutMs', deadlineMs);
     await this.#within('read', options.signal, (signal) => this.#replica.reached(0n, signal), deadlineMs);
   }
 

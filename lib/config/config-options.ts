@@ -1,35 +1,18 @@
-import { expectDuration, expectOptions, show } from '../arguments.ts';
+import { expectOptions } from '../arguments.ts';
+import { completeStaleness, type Staleness, type StalenessOptions } from '../replica/staleness.ts';
 import { expectSchema, type Json, type StandardSchema } from './schema.ts';
 import { expectJson, validate, type DeepReadonly } from './value.ts';
 
-export interface ConfigOptions<Input = Json, Output = Input> {
+export interface ConfigOptions<Input = Json, Output = Input> extends StalenessOptions {
   /** What values must be: any synchronous Standard Schema. Without one they are any JSON. */
   readonly schema?: StandardSchema<Input, Output> | undefined;
   /** Stands for unknown and for absent alike, with version 0. What the schema takes. */
   readonly fallback?: Input | undefined;
-  /**
-   * How old an answer may be, in milliseconds. At least twice `freshnessMs`.
-   * @default 30_000
-   */
-  readonly maxStalenessMs?: number | undefined;
-  /**
-   * What to do with what is older: serve it with its age, or throw TooStaleError.
-   * @default 'serve'
-   */
-  readonly onStale?: 'serve' | 'throw' | undefined;
-  /**
-   * How often freshness is proved, in milliseconds.
-   * @default 5_000
-   */
-  readonly freshnessMs?: number | undefined;
 }
 
-export interface CompleteConfigOptions<Output> {
+export interface CompleteConfigOptions<Output> extends Staleness {
   readonly schema: StandardSchema<unknown, Output> | undefined;
   readonly fallback: { readonly value: DeepReadonly<Output> } | undefined;
-  readonly maxStalenessMs: number;
-  readonly isStrict: boolean;
-  readonly freshnessMs: number;
 }
 
 /** Completes the options. Throws a TypeError, RangeError, or ConfigInvalidError for a fallback that its own schema refuses. */
@@ -40,25 +23,10 @@ export function completeOptions<Input, Output>(
   expectOptions('config', options, ['schema', 'fallback', 'maxStalenessMs', 'onStale', 'freshnessMs']);
   if (options.schema !== undefined) expectSchema(options.schema);
   const schema = options.schema as StandardSchema<unknown, Output> | undefined;
-  const freshnessMs = expectDuration('freshnessMs', options.freshnessMs ?? 5_000, 1);
-  const maxStalenessMs = expectDuration(
-    'maxStalenessMs',
-    options.maxStalenessMs ?? Math.max(30_000, 2 * freshnessMs),
-    1,
-  );
-  if (maxStalenessMs < 2 * freshnessMs) {
-    throw new RangeError(`Expected maxStalenessMs >= 2 × freshnessMs, got ${maxStalenessMs} and ${freshnessMs}`);
-  }
-  const { onStale = 'serve' } = options;
-  if (onStale !== 'serve' && onStale !== 'throw') {
-    throw new TypeError(`Expected onStale to be 'serve' or 'throw', got ${show(onStale)}`);
-  }
   return {
     schema,
     fallback: options.fallback === undefined ? undefined : { value: fallbackOf(name, schema, options.fallback) },
-    maxStalenessMs,
-    isStrict: onStale === 'throw',
-    freshnessMs,
+    ...completeStaleness(options),
   };
 }
 

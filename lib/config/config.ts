@@ -99,7 +99,8 @@ export class Config<Input, Output> implements AsyncDisposable {
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     expectOptions('ready', options, ['timeoutMs', 'signal']);
-    const timeoutMs = expectDuration('timeoutMs', options.timeoutMs ?? this.#context.deadlineMs);
+    const { timeoutMs = this.#context.deadlineMs } = options;
+    expectDuration('timeoutMs', timeoutMs);
     await this.#read('read', options.signal, (signal) => this.#replica.reached(0n, signal), timeoutMs);
   }
 
@@ -189,7 +190,8 @@ export class Config<Input, Output> implements AsyncDisposable {
     options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<readonly ConfigVersion[]> {
     expectOptions('history', options, ['limit', 'signal']);
-    const limit = expectWholeNumber('limit', options.limit ?? HISTORY_DEFAULT, 1, HISTORY_LIMIT);
+    const { limit = HISTORY_DEFAULT } = options;
+    expectWholeNumber('limit', limit, 1, HISTORY_LIMIT);
     return this.#read('read the history of', options.signal, (signal) => this.#context.writer.history(limit, signal));
   }
 
