@@ -103,6 +103,27 @@ test('a compaction during a cut leads to an announced resync that tells the diff
   t.is(replica.resyncs, 1);
 });
 
+test('a gap in which something came and went is told with the next change', async (t) => {
+  const { runtime, cluster, store, replica, changes } = await started({}, (etcd) => etcd.put('p/a', '1'));
+  const heal = store.faults.cutOff();
+  store.faults.disconnectWatches();
+  cluster.put('p/b', 'brief');
+  cluster.delete('p/b');
+  cluster.compact();
+  changes.length = 0;
+  heal();
+  await runtime.clock.advance(10_000);
+  t.is(replica.resyncs, 1);
+  t.deepEqual(changes, []);
+  cluster.put('p/a', '2');
+  cluster.put('p/a', '3');
+  await runtime.clock.advance(10);
+  t.deepEqual(
+    changes.map(({ resynced }) => resynced),
+    [true, undefined],
+  );
+});
+
 for (const overtaken of [false, true]) {
   test(`a restore ${overtaken ? 'that new writes have overtaken' : 'to a lower revision'} leads to a resync`, async (t) => {
     const { runtime, cluster, replica } = await started({}, (etcd) => etcd.put('p/a', '1'));

@@ -72,6 +72,8 @@ export class Replica {
   #unproved = 0;
   #failure: StoreError | undefined;
   #resyncs = 0;
+  /** There was a resync of which no change could tell yet. */
+  #isGapUntold = false;
   #life: AbortController | undefined;
   #wakers = new Set<() => void>();
   #run: Promise<void> | undefined;
@@ -221,6 +223,7 @@ export class Replica {
     this.#trail = new Trail(revision, contents.entries.size);
     this.#unproved = 0;
     this.#failure = undefined;
+    this.#isGapUntold = isResync && changes.length === 0;
     this.#tell(changes, revision);
   }
 
@@ -239,7 +242,7 @@ export class Replica {
         .filter(([revision]) => revision > this.#applied)
         .flatMap(([revision, some]) => this.#apply(revision, some));
       checkLimits(this.#contents, this.#options);
-      this.#tell(changes, this.#applied);
+      this.#tell(this.#withGap(changes), this.#applied);
     }
     throw new HistoryChanged('the watch ended');
   }
@@ -250,6 +253,14 @@ export class Replica {
     for (const event of events) this.#landmarks = this.#landmarks.after(event);
     this.#trail.step(revision, events, this.#contents.entries.size);
     return changes;
+  }
+
+  /** 5. Over a gap that has changed nothing in the end, it is the next change that tells of the gap: something may have come and gone. */
+  #withGap(changes: readonly Change[]): readonly Change[] {
+    const [first, ...rest] = changes;
+    if (!this.#isGapUntold || first === undefined) return changes;
+    this.#isGapUntold = false;
+    return [{ ...first, resynced: true }, ...rest];
   }
 
   /** 3 */
