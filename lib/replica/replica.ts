@@ -11,25 +11,22 @@
  * Protocol.
  * 1. list: the span at one revision R, in pages.
  * 2. watch: from R + 1; whole revisions are applied and told in order.
- * 3. prove: now and then, a linearizable range for the newest key above the applied revision. If, by the revision that it was answered
- *    at, the replica has that very key as its newest (or none is newer), and as many keys, it was complete when the range was *sent*.
- *    Progress notifications prove nothing: a member without quorum sends them, too.
+ * 3. prove: now and then, ask whether there is anything newer; see freshness.ts.
  * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was, and nothing else up to the
  *    applied revision; a restored store with newer writes on top would otherwise hide what it has lost, and what it has instead.
  * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
  */
 import { abortable, linkSignals } from '../runtime/abort.ts';
-import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
+import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { follow, revisionOf } from '../store/follow.ts';
-import { repeat, type Repetition } from '../store/repeat.ts';
+import type { Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { KeyValue, RangeRequest, RangeResponse, Span, Store, WatchEvent } from '../store/store.ts';
-import { rangeThroughRaft } from '../store/through-raft.ts';
+import type { KeyValue, Span, Store, WatchEvent } from '../store/store.ts';
 import { Contents, difference, newest, type Change } from './contents.ts';
+import { Freshness } from './freshness.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
 import { checkLimits, listSpan, type Limits } from './listing.ts';
-import { Trail } from './trail.ts';
 
 export interface ReplicaOptions extends Limits {
   readonly span: Span;
@@ -46,14 +43,8 @@ export interface Follower {
 /** What is known at all, and how: nothing, what a file said, or what the store said. */
 export type Origin = 'nothing' | 'snapshot' | 'store';
 
-/** How long a proof that found something newer waits for its delivery before it asks again. */
-const ASK_AGAIN_MS = 100;
-
 /** Between attempts after a refusal that somebody has to mend. */
 const REFUSED_WAIT_MS = 5_000;
-
-/** As many proofs in a row may show that events are missing before the replica lists again: one can be a delivery under way. */
-const UNPROVED_BEFORE_RESYNC = 3;
 
 export class Replica {
   readonly #runtime: Runtime;
@@ -62,14 +53,11 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #closed = new AbortController();
   readonly #followers = new Set<Follower>();
+  readonly #freshness: Freshness;
   #contents = new Contents();
   #origin: Origin = 'nothing';
   #landmarks = new Landmarks();
-  #trail = new Trail(0n, 0);
   #applied = 0n;
-  #provedRevision = 0n;
-  #provedAt: Instant | undefined;
-  #unproved = 0;
   #failure: StoreError | undefined;
   #resyncs = 0;
   /** There was a resync of which no change could tell yet. */
@@ -83,6 +71,10 @@ export class Replica {
     this.#store = store;
     this.#repetition = repetition;
     this.#options = options;
+    this.#freshness = new Freshness(runtime, store, repetition, options, {
+      proved: () => this.#wake(),
+      change: (withinMs, signal) => this.#changeWithin(withinMs, signal),
+    });
   }
 
   get entries(): ReadonlyMap<string, KeyValue> {
@@ -95,7 +87,8 @@ export class Replica {
 
   /** The revision up to which the entries are known to be the store's. */
   get revision(): bigint {
-    return this.#provedRevision > this.#applied ? this.#provedRevision : this.#applied;
+    const { revision } = this.#freshness;
+    return revision > this.#applied ? revision : this.#applied;
   }
 
   get resyncs(): number {
@@ -109,9 +102,7 @@ export class Replica {
 
   /** Milliseconds since it was last proved complete; infinite if it never was. At least the true staleness. */
   ageMs(): number {
-    return this.#provedAt === undefined
-      ? Number.POSITIVE_INFINITY
-      : elapsedMs(this.#provedAt, this.#runtime.clock.now());
+    return this.#freshness.ageMs();
   }
 
   /** A proof that failed to come for twice its interval makes what is known stale. */
@@ -151,15 +142,7 @@ export class Replica {
    */
   async confirm(signal: AbortSignal): Promise<void> {
     await this.reached(0n, signal);
-    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-    const throughRaft = async (question: RangeRequest): Promise<RangeResponse> => {
-      const ask = () => this.#store.transact(rangeThroughRaft(question), call);
-      const { responses } = await repeat(this.#runtime, this.#repetition, ask, { signal });
-      const [answer] = responses;
-      if (answer?.type !== 'range') throw new StoreError('internal', 'transient', 'a range was not answered as one');
-      return answer;
-    };
-    while (!(await this.#isComplete(throughRaft, ASK_AGAIN_MS, signal))) await this.#changeWithin(ASK_AGAIN_MS, signal);
+    await this.#freshness.confirm(signal);
   }
 
   /** What is known cannot be trusted any more: list again. */
@@ -181,7 +164,7 @@ export class Replica {
       this.#life = life;
       try {
         await this.#list(life.signal);
-        await Promise.race([this.#watch(life.signal), this.#prove(life.signal)]);
+        await Promise.race([this.#watch(life.signal), this.#freshness.keep(life.signal)]);
       } catch (error) {
         if (closed.aborted) break;
         await this.#recover(error).catch(() => {});
@@ -217,11 +200,8 @@ export class Replica {
     this.#contents = contents;
     this.#origin = 'store';
     this.#applied = revision;
-    this.#provedRevision = revision;
-    this.#provedAt = askedAt;
     this.#landmarks = new Landmarks(newest(contents));
-    this.#trail = new Trail(revision, contents.entries.size);
-    this.#unproved = 0;
+    this.#freshness.begin(revision, contents.entries.size, askedAt);
     this.#failure = undefined;
     this.#isGapUntold = isResync && changes.length === 0;
     this.#tell(changes, revision);
@@ -251,7 +231,7 @@ export class Replica {
     const changes = this.#contents.apply(events, this.#applied);
     this.#applied = revision;
     for (const event of events) this.#landmarks = this.#landmarks.after(event);
-    this.#trail.step(revision, events, this.#contents.entries.size);
+    this.#freshness.step(revision, events, this.#contents.entries.size);
     return changes;
   }
 
@@ -261,67 +241,6 @@ export class Replica {
     if (!this.#isGapUntold || first === undefined) return changes;
     this.#isGapUntold = false;
     return [{ ...first, resynced: true }, ...rest];
-  }
-
-  /** 3 */
-  async #prove(signal: AbortSignal): Promise<never> {
-    const { clock, random, logger } = this.#runtime;
-    const interval = (): number => Math.ceil(this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()));
-    for (let pauseMs = interval(); ;) {
-      await sleep(clock, pauseMs, signal);
-      const nextMs = interval();
-      const begunAt = clock.now();
-      const before = this.#applied;
-      try {
-        const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-        const ask = (question: RangeRequest): Promise<RangeResponse> => this.#store.range(question, call);
-        const proved = await this.#isComplete(ask, nextMs, signal);
-        /* Events were under way, or they are missing: a stream that stays silent about them has lost them. */
-        this.#unproved = proved || this.#applied > before ? 0 : this.#unproved + 1;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof StoreError)) throw error;
-        logger.debug('Freshness could not be proved', { event: 'replica.unproved', reason: error.message });
-      }
-      if (this.#unproved >= UNPROVED_BEFORE_RESYNC) {
-        throw new HistoryChanged('the watch is silent about what a read shows');
-      }
-      pauseMs = Math.max(0, nextMs - elapsedMs(begunAt, clock.now()));
-    }
-  }
-
-  /**
-   * 3. Whether what is known was complete when this was called. Waits so long, at most, for events that the answer shows to be under
-   * way.
-   */
-  async #isComplete(
-    ask: (question: RangeRequest) => Promise<RangeResponse>,
-    waitMs: number,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const { clock } = this.#runtime;
-    const trail = this.#trail;
-    const askedAt = clock.now();
-    const question = trail.ask(this.#options.span);
-    try {
-      const answer = await ask(question.request);
-      const answeredAt = clock.now();
-      for (;;) {
-        /* Not if it has been listed anew since, perhaps at an older revision. */
-        const verdict = trail === this.#trail ? trail.weigh(question, answer) : 'refuted';
-        if (verdict === 'proved') {
-          this.#provedAt = later(this.#provedAt, askedAt);
-          if (answer.revision > this.#provedRevision) this.#provedRevision = answer.revision;
-          this.#wake();
-          return true;
-        }
-        const leftMs = Math.ceil(waitMs - elapsedMs(answeredAt, clock.now()));
-        if (verdict === 'refuted' || leftMs <= 0) return false;
-        await this.#changeWithin(leftMs, signal);
-      }
-    } finally {
-      trail.close(question);
-    }
   }
 
   /** One follower that throws starves nobody else. */
@@ -365,10 +284,6 @@ export class Replica {
     this.#wakers = new Set();
     for (const wake of wakers) wake();
   }
-}
-
-function later(a: Instant | undefined, b: Instant): Instant {
-  return a !== undefined && a.monotonicMs > b.monotonicMs ? a : b;
 }
 
 /** Events in the order of their revisions, those of each together. */
