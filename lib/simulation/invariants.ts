@@ -159,7 +159,7 @@ export class Invariants {
       if (!hold.ended) this.#loseInterest(machine, lock);
       if (!hold.ended && hold.releasedAtMs === undefined) this.losses += 1;
       hold.ended = true;
-      if (hold.releasedAtMs !== undefined || machine.state !== 'up') this.#watched.delete(hold);
+      if (hold.releasedAtMs !== undefined || machine.isGone) this.#watched.delete(hold);
       return;
     }
     if (hold.ended) {
@@ -237,10 +237,12 @@ export class Invariants {
       const { machine, lock, sinceMs: bornAtMs } = life;
       if (machine === undefined || life.reported) continue;
       const interest = this.#interest.get(`${machine.name} ${lock}`);
-      if (interest !== undefined && interest.count > 0 && machine.state === 'up') continue;
+      if (interest !== undefined && interest.count > 0 && !machine.isGone) continue;
       const sinceMs = Math.max(interest?.sinceMs ?? 0, bornAtMs, troubledUntilMs, machine.faultyUntilMs);
+      /* What a restore brought back is noticed within a TTL, and its lease is then left to its own end, another TTL later. */
+      const leases = sinceMs - this.#restoredAtMs < setup.ttlMs ? 2 : 1;
       if (
-        nowMs - sinceMs > setup.ttlMs + ELECTION_MS + 1_000 &&
+        nowMs - sinceMs > leases * setup.ttlMs + ELECTION_MS + 1_000 &&
         (machine.state === 'killed' || machine.ranSince(sinceMs))
       ) {
         life.reported = true;

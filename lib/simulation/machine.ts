@@ -32,8 +32,7 @@ export class Machine {
   #faultyUntilMs = 0;
   /** Its wall clock was set: what it believes about time may be wrong on the safe side. */
   clockTouchedAtMs: number = Number.NEGATIVE_INFINITY;
-  /** Gone for good, by a kill or by a close; takes no further work. */
-  state: 'up' | 'closed' | 'killed' = 'up';
+  state: 'up' | 'closing' | 'closed' | 'killed' = 'up';
 
   constructor(world: VirtualClock, cluster: MemoryCluster, options: MachineOptions) {
     const { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs } = options;
@@ -56,6 +55,11 @@ export class Machine {
   /** Until when anything was wrong with it, with etcd, or between them, apart from what was late on its way. */
   get faultyUntilMs(): number {
     return this.#faults > 0 ? Number.POSITIVE_INFINITY : this.#faultyUntilMs;
+  }
+
+  /** Gone for good: it takes no further work. */
+  get isGone(): boolean {
+    return this.state === 'closed' || this.state === 'killed';
   }
 
   /** A fault begins. Returns what ends it. */

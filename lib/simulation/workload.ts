@@ -74,6 +74,7 @@ export class Workload {
   }
 
   async close(machine: Machine, drainMs: number): Promise<void> {
+    machine.state = 'closing';
     /* What drains, then one attempt to revoke; see SessionKeeper.close. */
     const withinMs = drainMs + machine.options.timeoutMs;
     await this.#call(machine, 'close', [], withinMs, () => machine.coordinator.close({ drainMs }));
@@ -83,7 +84,7 @@ export class Workload {
   async #work(machine: Machine, random: SeededRandom): Promise<void> {
     for (;;) {
       await sleep(machine.host, random.integer(5, 700));
-      if (this.#world.healedAtMs !== undefined || machine.state !== 'up') return;
+      if (this.#world.healedAtMs !== undefined || machine.isGone) return;
       await this.#act(machine, random);
     }
   }
