@@ -83,7 +83,7 @@ for (const [title, override, message] of [
   ['an isolation level that is none', { options: { isolation: 'read uncommitted; drop' } }, /isolation/],
   ['a holder without remainingMs', { options: { held: {} } }, /held\.remainingMs/],
   ['a signal that is none', { options: { signal: {} } }, /signal/],
-  ['work that is no function', { work: 'select 1' }, /work/],
+  ['work that is no function', { work: 'select 1' }, /\bwork\b/],
   ['an empty resource', { resource: '' }, /^Expected resource/],
 ] as const) {
   test(`${title} is refused before any call`, async (t) => {
