@@ -71,6 +71,7 @@ export class Operations {
         progress.isSent = true;
         const answer = await this.#send(session, id, transaction);
         if (answer !== undefined) return answer;
+        progress.isSent = false;
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         if (error.outcome !== 'unknown') progress.isSent = false;
