@@ -131,20 +131,26 @@ const NETWORK = {
     machine.store.faults.onRequest((call) =>
       call.method === 'range' && random.chance(0.5) ? { staleBy: random.integer(1, 20) } : undefined,
     ),
-  /* What is believed is then as far from what is true as it can be. */
+  /* What is believed is then as far from what is true as it can be. It takes its own time: shorter than a lease it would show nothing. */
   'renewals are slow, then a machine is cut off': ({ world, machine, random }) => {
     const { ttlMs, timeoutMs } = world.setup;
+    const { faults } = machine.store;
     const delayMs = 0.9 * Math.min(timeoutMs, ttlMs / 4);
-    const undo = machine.store.faults.onResponse((call) => (call.method === 'renew' ? { delayMs } : undefined));
-    let restore: Undo | undefined;
-    const cancel = world.clock.schedule(random.integer(ttlMs / 3, ttlMs), () => {
-      restore = machine.store.faults.cutOff();
+    const undo = faults.onResponse((call) => (call.method === 'renew' ? { delayMs } : undefined));
+    const recover = machine.suffer();
+    const cutAfterMs = random.integer(ttlMs / 3, ttlMs);
+    world.clock.schedule(cutAfterMs, () => {
+      /* What is healed stays whole. */
+      const restore = world.healedAtMs === undefined ? faults.cutOff() : () => {};
+      world.clock.schedule(1.3 * ttlMs, () => {
+        undo();
+        restore();
+        recover();
+        world.trouble();
+      });
     });
-    return () => {
-      cancel();
-      undo();
-      restore?.();
-    };
+    world.trouble(world.nowMs + cutAfterMs + 1.3 * ttlMs);
+    return undefined;
   },
   'watches are cut': ({ machine }) => {
     machine.host.schedule(0, () => machine.store.faults.disconnectWatches());
