@@ -2,8 +2,9 @@ import { LimitExceededError, VersionConflictError } from '../errors.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Operations } from '../session/operations.ts';
+import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
-import type { KeyValue, OperationResponse, Store } from '../store/store.ts';
+import type { KeyValue, Store } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import { seal, unseal, versionOf, type Envelope } from './envelope.ts';
 import type { Json } from './schema.ts';
@@ -164,7 +165,7 @@ export class ConfigWriter {
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
     const read = () => this.#store.transact(rangeThroughRaft(...ranges), call);
     const { responses } = await repeat(this.#runtime, this.#repetition, read, { signal });
-    return responses.map((response: OperationResponse) => (response.type === 'range' ? response.entries : []));
+    return responses.map(entriesOf);
   }
 
   #expectVersion(current: KeyValue | undefined, ifVersion: number | undefined): void {

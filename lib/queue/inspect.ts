@@ -1,8 +1,9 @@
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { leaseHex, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
+import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
-import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
+import type { KeyValue, Store, Transaction } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import { packToken } from './token.ts';
 
@@ -89,8 +90,4 @@ function instanceIdOf(entry: KeyValue | undefined): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function entriesOf(response: OperationResponse | undefined): readonly KeyValue[] {
-  return response?.type === 'range' ? response.entries : [];
 }

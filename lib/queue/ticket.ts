@@ -21,9 +21,10 @@
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
+import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, KeyValue, Operation, OperationResponse, Store, TransactionResponse } from '../store/store.ts';
+import type { Compare, KeyValue, Operation, Store, TransactionResponse } from '../store/store.ts';
 import { untilDeleted } from '../store/until-deleted.ts';
 import { packToken } from './token.ts';
 
@@ -331,10 +332,6 @@ export class Ticket implements KeyOwner {
     this.#running = running.catch(() => {});
     return running;
   }
-}
-
-function entriesOf(response: OperationResponse | undefined): readonly KeyValue[] {
-  return response?.type === 'range' ? response.entries : [];
 }
 
 function readEpoch(epochKey: string, entry: KeyValue | undefined): number {

@@ -119,7 +119,7 @@ export class SessionKeeper {
 
   /**
    * Stops. With `revoke` the lease is revoked, and all its keys are gone at once; without, they stay until the lease ends by itself.
-   * Takes one attempt's deadline at most.
+   * Takes one attempt's deadline at most, two while a session is being opened.
    */
   async close({ revoke }: { readonly revoke: boolean }): Promise<void> {
     const session = this.#session;

@@ -15,9 +15,10 @@ import { OutcomeUnknownError } from '../errors.ts';
 import { abortable } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { KeyValue, OperationResponse, Store, Transaction } from '../store/store.ts';
+import type { OperationResponse, Store, Transaction } from '../store/store.ts';
 import { saysLeaseIsGone, type Session } from './session.ts';
 
 /** What became of a transaction. It took effect as a whole at `revision`, or its compares did not hold and nothing was written. */
@@ -107,7 +108,7 @@ export class Operations {
     const { succeeded, revision } = answer;
     const [first, ...responses] = answer.responses;
     if (succeeded) return { succeeded, revision, responses };
-    const found = entryOf(first)?.modRevision ?? 0n;
+    const found = entriesOf(first)[0]?.modRevision ?? 0n;
     if (found < generation) session.lose(new Error('the session key is not in etcd any more, or an older one is'));
     if (found !== generation) {
       session.advance(found);
@@ -144,7 +145,7 @@ export class Operations {
       });
       if (!succeeded) throw new StoreError('lease-not-found', 'permanent', 'the session key is gone');
       session.advance(revision);
-      const marker = entryOf(responses[1]);
+      const [marker] = entriesOf(responses[1]);
       return marker?.value === id ? { succeeded: true, revision: marker.modRevision, responses: [] } : undefined;
     } catch (error) {
       throw unknownOutcome(cause.message, error);
@@ -169,8 +170,4 @@ function unknownOutcome(why: string, cause: unknown): OutcomeUnknownError {
 /** One marker a session: operations take turns, and each one's ID is there until the next one's. */
 function markerOf(session: Session): string {
   return `${session.identity.key}/operation`;
-}
-
-function entryOf(response: OperationResponse | undefined): KeyValue | undefined {
-  return response?.type === 'range' ? response.entries[0] : undefined;
 }
