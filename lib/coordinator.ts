@@ -10,8 +10,9 @@ import type { Json } from './config/schema.ts';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
-import { FencedLock, type LockContext } from './lock/fenced-lock.ts';
+import { FencedLock } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
+import type { ContestContext } from './queue/contest.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import { Replicas } from './replica/replicas.ts';
 import { SnapshotFolder } from './replica/snapshot.ts';
@@ -53,7 +54,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #health: Health;
   readonly #keeper: SessionKeeper;
   readonly #queue: WaitQueue;
-  readonly #locks: LockContext;
+  readonly #contests: ContestContext;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
   readonly #repetition: Repetition;
@@ -84,7 +85,7 @@ export class Coordinator implements AsyncDisposable {
       instanceId,
     });
     this.#queue = new WaitQueue(runtime, this.#store, this.#health, this.#keeper, keyspace, repetition);
-    this.#locks = {
+    this.#contests = {
       runtime,
       store: this.#store,
       health: this.#health,
@@ -163,7 +164,7 @@ export class Coordinator implements AsyncDisposable {
 
   /** A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
   lock(name: string): FencedLock {
-    return new FencedLock(this.#locks, name);
+    return new FencedLock(this.#contests, name);
   }
 
   /** Several locks, taken in one fixed order. A name that is given twice counts once. */

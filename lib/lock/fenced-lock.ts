@@ -7,26 +7,13 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
-import {
-  CoordinationUnavailableError,
-  LockLostError,
-  LockTimeoutError,
-  OutcomeUnknownError,
-  SelfDeadlockError,
-} from '../errors.ts';
-import type { Health } from '../health/health.ts';
-import { inspectQueue, type QueueReport } from '../queue/inspect.ts';
-import type { JoinOptions, LineIdentity } from '../queue/line.ts';
+import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
+import { Contest, type ContestContext } from '../queue/contest.ts';
+import type { QueueReport } from '../queue/inspect.ts';
+import type { JoinOptions } from '../queue/line.ts';
 import type { Tenure } from '../queue/tenure.ts';
-import type { Departure } from '../queue/ticket.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
 import { onAbort } from '../runtime/abort.ts';
-import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import type { Keyspace } from '../session/keyspace.ts';
-import type { Repetition } from '../store/repeat.ts';
-import { asPublicError } from '../store/store-error.ts';
-import type { Store } from '../store/store.ts';
 import { HeldLock } from './held-lock.ts';
 
 export interface AcquireOptions {
@@ -48,18 +35,6 @@ export interface CallSignal {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the locks of one coordinator share. */
-export interface LockContext {
-  readonly runtime: Runtime;
-  readonly store: Store;
-  readonly health: Health;
-  readonly queue: WaitQueue;
-  readonly keyspace: Keyspace;
-  readonly repetition: Repetition;
-  /** The whole of a call with its repeats, in milliseconds, where the call has no timeout of its own. */
-  readonly deadlineMs: number;
-}
-
 interface Holding {
   readonly queue: WaitQueue;
   readonly prefix: string;
@@ -74,17 +49,18 @@ const underLock = new AsyncLocalStorage<readonly Holding[]>();
 
 export class FencedLock {
   readonly name: string;
-  readonly #context: LockContext;
-  readonly #identity: LineIdentity;
+  readonly #queue: WaitQueue;
+  readonly #contest: Contest;
 
   /** @internal */
-  constructor(context: LockContext, name: string) {
+  constructor(context: ContestContext, name: string) {
     this.name = name;
-    this.#context = context;
+    this.#queue = context.queue;
     const shown = `lock ${JSON.stringify(name)}`;
-    this.#identity = {
+    this.#contest = new Contest(context, {
       prefix: context.keyspace.queue('lock', name),
       name: shown,
+      value: '',
       lossOf: (reason) =>
         new LockLostError(
           `The ${shown} is not held any more: ${reason.message}. Stop the work; unguarded writes may conflict.`,
@@ -96,7 +72,7 @@ export class FencedLock {
         new LockTimeoutError(
           `The ${shown} was held by somebody else for all of the ${waitedMs} ms. etcd answers; try again later.`,
         ),
-    };
+    });
   }
 
   /**
@@ -116,9 +92,7 @@ export class FencedLock {
    */
   async tryAcquire(options: CallSignal = {}): Promise<HeldLock | undefined> {
     expectOptions('tryAcquire', options, ['signal']);
-    const { queue } = this.#context;
-    const caller = expectSignal(options.signal);
-    const tenure = await this.#withinDeadline(caller, (signal) => queue.tryJoin(this.#identity, signal));
+    const tenure = await this.#contest.tryJoin(expectSignal(options.signal));
     return tenure === undefined ? undefined : this.#wrap(tenure);
   }
 
@@ -141,10 +115,7 @@ export class FencedLock {
   /** Who holds the lock and who waits for it, read through raft. Rejects with CoordinationUnavailableError, AccessDeniedError. */
   inspect(options: CallSignal = {}): Promise<QueueReport> {
     expectOptions('inspect', options, ['signal']);
-    const { runtime, store, repetition, keyspace } = this.#context;
-    return this.#withinDeadline(expectSignal(options.signal), (signal) =>
-      inspectQueue(runtime, store, repetition, keyspace, this.#identity.prefix, signal),
-    );
+    return this.#contest.inspect(expectSignal(options.signal));
   }
 
   async #acquire(options: AcquireOptions): Promise<Tenure> {
@@ -154,75 +125,34 @@ export class FencedLock {
     const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery };
     if (this.#isHeldByCaller()) {
       throw new SelfDeadlockError(
-        `The ${this.#identity.name} is held by the very work that asks for it. Locks are not re-entrant: pass the held lock on instead.`,
+        `The ${this.#contest.identity.name} is held by the very work that asks for it. Locks are not re-entrant: pass the held lock on instead.`,
       );
     }
-    return this.#context.queue.join(this.#identity, join);
+    return this.#contest.join(join);
   }
 
   #isHeldByCaller(): boolean {
     const holdings = underLock.getStore() ?? [];
-    const { queue } = this.#context;
-    const { prefix } = this.#identity;
-    return holdings.some((each) => each.queue === queue && each.prefix === prefix && each.tenure.isHeld());
+    const { prefix } = this.#contest.identity;
+    return holdings.some((each) => each.queue === this.#queue && each.prefix === prefix && each.tenure.isHeld());
   }
 
   async #run<T>(tenure: Tenure, work: (held: HeldLock) => Promise<T> | T): Promise<T> {
-    const { queue } = this.#context;
-    const holdings = [...(underLock.getStore() ?? []), { queue, prefix: this.#identity.prefix, tenure }];
-    const running = underLock.run(holdings, async () => work(this.#wrap(tenure)));
-    /* A closing coordinator waits for the work even if the lock was lost under it. */
-    queue.inBackground(running.catch(() => {}));
-    const outcome = await running.then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
+    const holding = { queue: this.#queue, prefix: this.#contest.identity.prefix, tenure };
+    const holdings = [...(underLock.getStore() ?? []), holding];
+    const { result, loss } = await this.#contest.conduct(tenure, () =>
+      underLock.run(holdings, () => work(this.#wrap(tenure))),
     );
-    const loss = tenure.loss();
-    if (loss === undefined) {
-      const departure = await this.#release(tenure).catch(() => 'left' as const);
-      if (departure === 'left') {
-        if ('error' in outcome) throw outcome.error;
-        return outcome.value;
-      }
+    if (loss !== undefined) {
+      throw 'error' in result && loss instanceof LockLostError
+        ? new LockLostError(loss.message, { cause: result.error })
+        : loss;
     }
-    const reason = loss ?? this.#identity.lossOf(new Error('its key was not in etcd any more when it was released'));
-    throw 'error' in outcome && reason instanceof LockLostError
-      ? new LockLostError(reason.message, { cause: outcome.error })
-      : reason;
-  }
-
-  /** The deadline is the release's own: the signal of the call that held the lock has often aborted by now. */
-  async #release(tenure: Tenure): Promise<Departure> {
-    const { runtime, deadlineMs } = this.#context;
-    try {
-      return await withinDeadline(runtime.clock, deadlineMs, undefined, () => tenure.release());
-    } catch (error) {
-      if (!(error instanceof DeadlineReached)) throw error;
-      throw new OutcomeUnknownError(
-        `The release of the ${this.#identity.name} was sent and no answer came within ${deadlineMs} ms. It is repeated in the ` +
-          'background until it is answered or the lease ends; nothing is left for you to do. The lock was yours until you released it.',
-        { cause: error },
-      );
-    }
-  }
-
-  async #withinDeadline<T>(caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { runtime, deadlineMs, health } = this.#context;
-    try {
-      /* The last word is with the act: a lock that was got as the deadline passed must not be left to nobody. */
-      return await underDeadline(runtime.clock, deadlineMs, caller, act);
-    } catch (error) {
-      if (!(error instanceof DeadlineReached)) throw asPublicError(error, `ask for the ${this.#identity.name}`);
-      const { state, reason } = health;
-      throw new CoordinationUnavailableError(
-        `etcd did not answer within ${deadlineMs} ms about the ${this.#identity.name} (health: ${state}` +
-          `${reason === undefined ? '' : `, ${reason}`}). This says nothing about who holds it.`,
-        { cause: error },
-      );
-    }
+    if ('error' in result) throw result.error;
+    return result.value;
   }
 
   #wrap(tenure: Tenure): HeldLock {
-    return new HeldLock(this.name, tenure, (held) => this.#release(held));
+    return new HeldLock(this.name, tenure, (held) => this.#contest.release(held));
   }
 }

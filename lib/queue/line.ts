@@ -30,6 +30,8 @@ export interface LineIdentity {
   readonly prefix: string;
   /** For error messages: `lock "invoice:42"`. */
   readonly name: string;
+  /** What stands in the queue's keys: nothing for a lock, the proclaimed value for an election. */
+  readonly value: string;
   readonly lossOf: (reason: Error) => Error;
   readonly timeoutOf: (waitedMs: number) => Error;
 }
@@ -233,7 +235,7 @@ export class Line {
 
   async #newTicket(signal: AbortSignal): Promise<Ticket> {
     const session = await this.#context.session(signal);
-    return new Ticket(this.#context, session, this.#identity.prefix, '');
+    return new Ticket(this.#context, session, this.#identity);
   }
 
   #hand(ticket: Ticket): Tenure | undefined {

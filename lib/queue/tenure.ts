@@ -2,6 +2,7 @@ import { ClosedError } from '../errors.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Compare } from '../store/store.ts';
 import type { Departure, Ticket } from './ticket.ts';
 
 /** How a tenure stands. Changed in one place; nothing leads back. */
@@ -34,6 +35,21 @@ export class Tenure {
     this.#lossOf = lossOf;
     this.token = ticket.token();
     onAbort(ticket.signal, (reason) => this.#lose(reason as Error));
+  }
+
+  /** The key in etcd that this tenure rests on. */
+  get key(): string {
+    return this.#ticket.key;
+  }
+
+  /** The lease that the key is on. */
+  get lease(): bigint {
+    return this.#ticket.session.lease;
+  }
+
+  /** The condition under which the key still is this tenure's. */
+  get standing(): Compare {
+    return { key: this.#ticket.key, target: 'create', is: '=', than: this.#ticket.createRevision ?? -1n };
   }
 
   /** Made when first asked for: most tenures are over before anybody looks. */
@@ -75,6 +91,11 @@ export class Tenure {
   ifHeld(): readonly { readonly key: string; readonly createRevision: bigint }[] {
     this.assertHeld();
     return [withDecimals({ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n })];
+  }
+
+  /** Why the work was told to stop although the tenure is still held, if it was. */
+  get interruption(): { readonly reason: unknown } | undefined {
+    return this.#interruption;
   }
 
   /** Tells the work to stop although the tenure is still held: the caller's own signal aborted, or the coordinator closes. */

@@ -64,9 +64,10 @@ export class Ticket implements KeyOwner {
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
 
-  constructor(context: TicketContext, session: Session, prefix: string, value: string) {
+  constructor(context: TicketContext, session: Session, queue: { readonly prefix: string; readonly value: string }) {
     this.#context = context;
     this.session = session;
+    const { prefix, value } = queue;
     this.#prefix = prefix;
     this.#value = value;
     const nonce = context.runtime.random.bits64().toString(36);

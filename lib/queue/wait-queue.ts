@@ -73,6 +73,11 @@ export class WaitQueue {
     return this.#line(identity).tryJoin(signal);
   }
 
+  /** What this process holds of the queue with this prefix, now; no I/O. */
+  holding(prefix: string): Tenure | undefined {
+    return [...this.#tenures].find((tenure) => tenure.key.startsWith(prefix) && tenure.isHeld());
+  }
+
   /** Keeps `work` from being forgotten when the coordinator closes. */
   inBackground(work: Promise<unknown>): void {
     this.#context.inBackground(work);
@@ -106,13 +111,14 @@ export class WaitQueue {
   }
 
   #line(identity: LineIdentity): Line {
-    const { prefix } = identity;
-    let line = this.#lines.get(prefix);
+    /* Those who would put another value into the queue need a key of their own. */
+    const id = `${identity.prefix}${identity.value}`;
+    let line = this.#lines.get(id);
     if (line === undefined) {
       line = new Line(this.#context, identity, () => {
-        this.#lines.delete(prefix);
+        this.#lines.delete(id);
       });
-      this.#lines.set(prefix, line);
+      this.#lines.set(id, line);
     }
     return line;
   }

@@ -13,7 +13,7 @@
  */
 import { expectText, show } from '../arguments.ts';
 
-export type QueueKind = 'lock' | 'election' | 'semaphore' | 'rwlock';
+export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock';
 
 /** The longest name, in bytes of UTF-8. It stands in every key and in every log line. */
 const MAX_NAME_BYTES = 1_024;
