@@ -57,3 +57,11 @@ test('as many changes at once as a large listing has are refused by the limit an
   changes.push(Array.from({ length: 1_000_000 }, (_, index) => index));
   await t.throwsAsync(changes.next(), { instanceOf: LimitExceededError });
 });
+
+test('a sequence of states keeps the newest for a reader that is too slow', async (t) => {
+  const changes = new Changes<number>(2, nothing, undefined, 'keep-newest');
+  changes.push([1, 2]);
+  changes.push([3]);
+  changes.push([4]);
+  t.deepEqual([await changes.next(), await changes.next()], [value(3), value(4)]);
+});

@@ -10,19 +10,22 @@ interface Read<T> {
 
 /**
  * Every change, in order, for one reader. What the reader has not taken yet waits, up to a limit: a sequence that promises every change
- * cannot conflate, and must not grow for ever, so one that falls too far behind ends with LimitExceededError.
+ * cannot conflate, and must not grow for ever, so one that falls too far behind ends with LimitExceededError. One of states keeps
+ * the newest instead: whoever is that slow wants to know how things are.
  */
 export class Changes<T> implements Sequence<T> {
   readonly #limit: number;
   readonly #stopListening: () => void;
   readonly #onEnd: () => void;
+  readonly #whenFull: 'end' | 'keep-newest';
   #waiting: T[] = [];
   /** There are some only while no change waits. */
   #reads: readonly Read<T>[] = [];
   #end: { readonly error?: unknown } | undefined;
 
   /** `onEnd` is called once, when nothing more will be taken. */
-  constructor(limit: number, onEnd: () => void, signal?: AbortSignal) {
+  constructor(limit: number, onEnd: () => void, signal?: AbortSignal, whenFull: 'end' | 'keep-newest' = 'end') {
+    this.#whenFull = whenFull;
     this.#limit = limit;
     this.#onEnd = onEnd;
     this.#stopListening = onAbort(signal, (error) => this.#finish({ error }, true));
@@ -39,7 +42,10 @@ export class Changes<T> implements Sequence<T> {
         read.resolve({ done: false, value: change });
       }
     }
-    if (this.#waiting.length > this.#limit) {
+    if (this.#waiting.length <= this.#limit) return;
+    if (this.#whenFull === 'keep-newest') {
+      this.#waiting = this.#waiting.slice(-1);
+    } else {
       const error = new LimitExceededError(
         `The reader of a sequence fell behind: ${this.#waiting.length} changes wait for it, and ${this.#limit} is the limit. ` +
           'Read what is there now and follow anew.',
