@@ -11,6 +11,15 @@ export interface ReplicaShare {
   release(): Promise<void>;
 }
 
+export interface ShareOptions extends ReplicaOptions {
+  /**
+   * Whether it is also kept in the snapshot folder, where there is one. Not for what only the store itself may say (who leads), nor for
+   * single keys by the thousand.
+   * @default true
+   */
+  readonly hasSnapshot?: boolean | undefined;
+}
+
 interface Shared {
   readonly replica: Replica;
   shares: number;
@@ -33,12 +42,12 @@ export class Replicas {
     this.#snapshots = snapshots;
   }
 
-  open(options: ReplicaOptions): ReplicaShare {
+  open({ hasSnapshot = true, ...options }: ShareOptions): ReplicaShare {
     const id = JSON.stringify([options.span, options.freshnessMs, options.maxEntries, options.maxBytes]);
     let shared = this.#shared.get(id);
     if (shared === undefined) {
       const replica = new Replica(this.#runtime, this.#store, this.#repetition, options);
-      const detach = this.#snapshots?.attach(replica, options.span);
+      const detach = hasSnapshot ? this.#snapshots?.attach(replica, options.span) : undefined;
       shared = { replica, shares: 0, detach };
       this.#shared.set(id, shared);
       replica.start();
