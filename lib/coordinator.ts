@@ -8,11 +8,11 @@ import { Config } from './config/config.ts';
 import { Rollout } from './config/rollout.ts';
 import type { Json } from './config/schema.ts';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
+import { Election, type ElectionContext } from './election/election.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
 import { FencedLock } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
-import type { ContestContext } from './queue/contest.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import { Replicas } from './replica/replicas.ts';
 import { SnapshotFolder } from './replica/snapshot.ts';
@@ -54,11 +54,11 @@ export class Coordinator implements AsyncDisposable {
   readonly #health: Health;
   readonly #keeper: SessionKeeper;
   readonly #queue: WaitQueue;
-  readonly #contests: ContestContext;
+  readonly #contests: ElectionContext;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
   readonly #repetition: Repetition;
-  /** The caches and configs that are open. */
+  /** What follows the store and is open: caches, configs, observations. */
   readonly #opened = new Set<{ close(): Promise<void> }>();
   readonly #cancelStart: () => void;
   #closing: Promise<void> | undefined;
@@ -85,6 +85,10 @@ export class Coordinator implements AsyncDisposable {
       instanceId,
     });
     this.#queue = new WaitQueue(runtime, this.#store, this.#health, this.#keeper, keyspace, repetition);
+    const { snapshotDir } = options;
+    const snapshots = snapshotDir === undefined ? undefined : new SnapshotFolder(runtime, files, snapshotDir);
+    this.#replicas = new Replicas(runtime, this.#store, repetition, snapshots);
+    const operations = new Operations(runtime, this.#store, repetition, (signal) => this.#keeper.session(signal));
     this.#contests = {
       runtime,
       store: this.#store,
@@ -93,14 +97,15 @@ export class Coordinator implements AsyncDisposable {
       keyspace,
       repetition,
       deadlineMs,
+      operations,
+      replicas: this.#replicas,
+      expectOpen: () => this.#expectOpen(),
+      opened: this.#opened,
     };
-    const { snapshotDir } = options;
-    const snapshots = snapshotDir === undefined ? undefined : new SnapshotFolder(runtime, files, snapshotDir);
-    this.#replicas = new Replicas(runtime, this.#store, repetition, snapshots);
     this.#caches = {
       runtime,
       replicas: this.#replicas,
-      operations: new Operations(runtime, this.#store, repetition, (signal) => this.#keeper.session(signal)),
+      operations,
       health: this.#health,
       keyspace,
       deadlineMs,
@@ -176,6 +181,11 @@ export class Coordinator implements AsyncDisposable {
     const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
     const locks = ordered.map((name) => this.lock(name));
     return new LockSet(this.#runtime, locks);
+  }
+
+  /** An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  election(name: string): Election {
+    return new Election(this.#contests, name);
   }
 
   /**

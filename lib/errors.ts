@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'REVISION_REGRESSED'
   | 'LIMIT_EXCEEDED'
   | 'SELF_DEADLOCK'
+  | 'WORK_STUCK'
   | 'CLOSED';
 
 /** What every error of this package is an instance of. */
@@ -119,6 +120,11 @@ export class LimitExceededError extends HoldfastError {
 /** The work that holds this lock asked for it again. Locks are not re-entrant; waiting would never end. */
 export class SelfDeadlockError extends HoldfastError {
   readonly code = 'SELF_DEADLOCK';
+}
+
+/** Work was told to stop and did not within the time it was given. It still runs; what it holds was not released under it. */
+export class WorkStuckError extends HoldfastError {
+  readonly code = 'WORK_STUCK';
 }
 
 /** The coordinator, or this part of it, was closed. */

@@ -10,6 +10,10 @@ export type { Json, SchemaIssue, SchemaResult, StandardSchema } from './config/s
 export type { DeepReadonly } from './config/value.ts';
 export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
 export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
+export type { CampaignOptions, Election, LeadOptions, Standing } from './election/election.ts';
+export type { Leader } from './election/leader.ts';
+export type { Leadership } from './election/leadership.ts';
+export { leaderReadiness, type ReadinessResponse } from './election/readiness.ts';
 export {
   AccessDeniedError,
   ClosedError,
@@ -26,6 +30,7 @@ export {
   StaleTokenError,
   TooStaleError,
   VersionConflictError,
+  WorkStuckError,
   type ErrorCode,
 } from './errors.ts';
 export type { HealthState, HealthStatus } from './health/health.ts';

@@ -5,6 +5,7 @@ import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, Store, Transaction } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
+import { readEpoch } from './epoch.ts';
 import { packToken } from './token.ts';
 
 /** Somebody in a wait queue, as etcd shows it. */
@@ -51,7 +52,7 @@ export async function inspectQueue(
   const { responses } = await read(
     rangeThroughRaft({ key: keyspace.epoch }, { prefix, sort: { by: 'create', order: 'ascend' } }),
   );
-  const epoch = Number(entriesOf(responses[0])[0]?.value ?? '0');
+  const epoch = readEpoch(keyspace.epoch, entriesOf(responses[0])[0]);
   const keys = entriesOf(responses[1]);
 
   const names = new Map<bigint, string | undefined>();
@@ -77,11 +78,13 @@ function contender(entry: KeyValue, instanceId: string | undefined): Contender {
   return withDecimals({ instanceId, createRevision, lease: leaseHex(leaseOf(entry)), key });
 }
 
-function leaseOf(entry: KeyValue): bigint {
+/** The lease that a queue key is of, also where it is not on it. */
+export function leaseOf(entry: KeyValue): bigint {
   return leaseOfQueueKey(entry.key) ?? entry.lease;
 }
 
-function instanceIdOf(entry: KeyValue | undefined): string | undefined {
+/** Who a session key says it is. */
+export function instanceIdOf(entry: KeyValue | undefined): string | undefined {
   if (entry === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(entry.value);

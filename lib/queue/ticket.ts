@@ -26,6 +26,7 @@ import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Compare, KeyValue, Operation, Store, TransactionResponse } from '../store/store.ts';
 import { untilDeleted } from '../store/until-deleted.ts';
+import { readEpoch } from './epoch.ts';
 import { packToken } from './token.ts';
 
 /** What a ticket needs of its coordinator. */
@@ -333,14 +334,4 @@ export class Ticket implements KeyOwner {
     this.#running = running.catch(() => {});
     return running;
   }
-}
-
-function readEpoch(epochKey: string, entry: KeyValue | undefined): number {
-  const text = entry?.value ?? '0';
-  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
-  throw new StoreError(
-    'invalid',
-    'permanent',
-    `the epoch under ${epochKey} is not a number from 0 to 255: ${JSON.stringify(text.slice(0, 20))}`,
-  );
 }

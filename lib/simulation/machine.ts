@@ -40,7 +40,7 @@ export class Machine {
     this.options = options;
     this.#world = world;
     this.host = world.host();
-    const runtime = { clock: this.host, random: new SeededRandom(seed), logger: this.logger };
+    const runtime = { clock: this.host, random: new SeededRandom(seed), logger: this.logger, exit: refuseToExit };
     this.store = cluster.connect({ name, runtime, latencyMs });
     const complete = completeOptions({
       namespace: 'sim',
@@ -104,4 +104,8 @@ export class Machine {
       this.clockTouchedAtMs < fromMs && this.stoppedMs(fromMs, this.#world.elapsedMs) === 0 && !this.host.isStopped
     );
   }
+}
+
+function refuseToExit(): never {
+  throw new Error('no work of the simulation ends its process');
 }

@@ -64,7 +64,7 @@ export class World {
     this.asksAlways = random.chance(0.5);
     /* One turn settles every chain of promises: nothing in here does real I/O. */
     this.clock = new VirtualClock({ turns: 1 });
-    const runtime = { clock: this.clock, random: random.fork(), logger: new RecordingLogger() };
+    const runtime = { clock: this.clock, random: random.fork(), logger: new RecordingLogger(), exit: () => {} };
     this.cluster = new MemoryCluster(runtime, { expiryLagMs: { from: 0, to: 500 }, catchUpMs: { from: 0, to: 100 } });
     this.history = new History(() => this.clock.elapsedMs);
     this.register = new Register(this.clock);
