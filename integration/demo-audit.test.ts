@@ -2,6 +2,8 @@ import test from 'ava';
 import { OPENING_BALANCE, type Applied } from '../examples/demo/accounts.ts';
 import { audit, replay, type Evidence } from '../examples/demo/audit.ts';
 import { type Transfer } from '../examples/demo/jobs.ts';
+import type { Answers, PaceEvidence } from '../examples/demo/pace-audit.ts';
+import type { RolloutReport } from '../lib/index.ts';
 
 // An audit that cannot fail proves nothing. Each corruption below is one that a broken lock, guard or ledger would cause, and each is
 // found by the findings that it should be found by.
@@ -12,6 +14,41 @@ const jobs: readonly Transfer[] = [
   { id: 't-3', from: 'cleo', to: 'ada', amount: 100 },
   { id: 't-4', from: 'ada', to: 'ben', amount: 40 },
 ];
+
+const ms = (at: number): bigint => BigInt(at) * 1_000_000n;
+
+/** Three answers from memory, given at that time of the run. */
+function answered(worker: string, at: number, version: number, source: Answers['source'], ageMs: number): Answers {
+  const when = { from: ms(at), to: ms(at + 20), trueOf: ms(at - ageMs) };
+  return { worker, version, transferMs: version === 1 ? 200 : 40, source, answers: 3, greatestAgeMs: ageMs, ...when };
+}
+
+/** A change after an outage from 10 s to 13 s, which every worker reads through from memory. */
+function honestPace(): PaceEvidence {
+  const workers = ['w1', 'w2'];
+  return {
+    workers,
+    outages: [{ from: ms(10_000), to: ms(13_000) }],
+    answers: workers.flatMap((worker) => [
+      answered(worker, 9_000, 1, 'live', 200),
+      answered(worker, 10_500, 1, 'live', 700),
+      answered(worker, 12_900, 1, 'stale', 3_100),
+      answered(worker, 13_400, 1, 'stale', 3_600),
+      answered(worker, 14_000, 1, 'live', 100),
+      answered(worker, 15_000, 2, 'live', 300),
+    ]),
+    configured: workers.flatMap((worker) => [
+      { worker, version: 1, at: ms(1_000) },
+      { worker, version: 2, at: ms(14_510) },
+    ]),
+    history: new Map([
+      [1, 200],
+      [2, 40],
+    ]),
+    change: { version: 2, sentAt: ms(14_500) },
+    rollout: workers.map((instanceId) => ({ instanceId, applied: 2, refused: undefined })),
+  };
+}
 
 /** What an honest run leaves: everything once, each transfer from the balances before it, under rising tokens. */
 function honest(): Evidence {
@@ -31,8 +68,7 @@ function honest(): Evidence {
     balances,
     refusals: [{ ...late, account: 'ada', token: 1n, highest: 2n }],
     lateWrites: [late],
-    outages: 1,
-    outageMs: 3_000,
+    ...honestPace(),
     grantsDuringOutages: 0,
     takeovers: 2,
   };
@@ -67,6 +103,19 @@ function withRecord(evidence: Evidence, index: number, change: (record: Applied)
   return { ...evidence, applied };
 }
 
+/** What the second worker answered, changed. */
+function withAnswers(evidence: Evidence, change: (stretch: Answers, at: number) => readonly Answers[]): Evidence {
+  const answers = evidence.answers.flatMap((stretch) =>
+    stretch.worker === 'w2' ? change(stretch, Number(stretch.from / 1_000_000n)) : [stretch],
+  );
+  return { ...evidence, answers };
+}
+
+function withRollout(evidence: Evidence, reports: readonly Partial<RolloutReport>[]): Evidence {
+  const own = reports.map((report) => ({ instanceId: 'w2', applied: undefined, refused: undefined, ...report }));
+  return { ...evidence, rollout: [...evidence.rollout.slice(0, 1), ...own] };
+}
+
 test('an honest history passes, and balances are as in a replay', (t) => {
   t.deepEqual(failuresOf(honest()), []);
   t.deepEqual(honest().balances, replay(jobs));
@@ -79,6 +128,9 @@ const LOST = 'no update lost';
 const TOKENS = 'tokens rise on each account';
 const STALE = 'stale writes refused';
 const GRANTED = 'granted while etcd was away';
+const CHANGE = 'config change reached all';
+const READS = 'reads while etcd was away';
+const VERSIONS = 'no version made up';
 
 const corruptions: readonly (readonly [
   title: string,
@@ -106,6 +158,68 @@ const corruptions: readonly (readonly [
   ['a late write that nobody refused', (e) => ({ ...e, refusals: [] }), [STALE]],
   ['a refusal of somebody else', (e) => ({ ...e, lateWrites: [{ worker: 'w2', id: 't-3' }] }), [STALE]],
   ['a lock that was granted without etcd', (e) => ({ ...e, grantsDuringOutages: 1 }), [GRANTED]],
+  [
+    'a worker that did not hear of the change',
+    (e) => ({ ...e, configured: e.configured.filter(({ worker, version }) => worker === 'w1' || version === 1) }),
+    [CHANGE],
+  ],
+  [
+    'a worker that heard of the change and does not go by it',
+    (e) => withAnswers(e, (stretch, at) => [at === 15_000 ? answered('w2', at, 1, 'live', 300) : stretch]),
+    [CHANGE],
+  ],
+  [
+    'a worker that went back to the old version',
+    (e) => withAnswers(e, (stretch, at) => [stretch, ...(at < 15_000 ? [] : [answered('w2', 16_000, 1, 'live', 1)])]),
+    [CHANGE, VERSIONS],
+  ],
+  ['a worker that reports nothing', (e) => withRollout(e, []), [CHANGE]],
+  ['a worker that reports the old version, too', (e) => withRollout(e, [{ applied: 2 }, { applied: 1 }]), [CHANGE]],
+  [
+    'a worker that refused a later version',
+    (e) => withRollout(e, [{ applied: 2, refused: { version: 3, reason: 'none' } }]),
+    [CHANGE],
+  ],
+  [
+    'a worker that stopped reading without etcd',
+    (e) => withAnswers(e, (stretch, at) => (at > 10_000 && at < 13_000 ? [] : [stretch])),
+    [READS],
+  ],
+  [
+    'an answer without etcd that calls itself newer than its end',
+    (e) => withAnswers(e, (stretch, at) => [at === 12_900 ? answered('w2', at, 1, 'stale', 2_000) : stretch]),
+    [READS],
+  ],
+  [
+    'an old answer that calls itself live',
+    (e) => withAnswers(e, (stretch, at) => [at === 13_400 ? answered('w2', at, 1, 'live', 3_600) : stretch]),
+    [READS],
+  ],
+  [
+    'a worker that did not turn stale',
+    (e) => withAnswers(e, (stretch, at) => (at === 12_900 ? [] : [stretch])),
+    [READS],
+  ],
+  [
+    'an age that stopped short of the outage',
+    (e) => withAnswers(e, (stretch) => [{ ...stretch, greatestAgeMs: Math.min(2_900, stretch.greatestAgeMs) }]),
+    [READS],
+  ],
+  [
+    'a worker that stayed stale afterwards',
+    (e) => withAnswers(e, (stretch) => [stretch.from > ms(13_000) ? { ...stretch, source: 'stale' } : stretch]),
+    [READS],
+  ],
+  [
+    'a version that the store never had',
+    (e) => withAnswers(e, (stretch, at) => [stretch, ...(at === 14_000 ? [{ ...stretch, version: 0 }] : [])]),
+    [VERSIONS],
+  ],
+  [
+    'a version with a value that it never had',
+    (e) => withAnswers(e, (stretch, at) => [at === 12_900 ? { ...stretch, transferMs: 40 } : stretch]),
+    [VERSIONS],
+  ],
 ];
 for (const [title, corrupt, found] of corruptions) {
   test(`the audit finds ${title}`, (t) => {
@@ -114,8 +228,9 @@ for (const [title, corrupt, found] of corruptions) {
 }
 
 test('what was not staged is no failure, and is not called a success either', (t) => {
-  const evidence = { ...honest(), lateWrites: [], refusals: [], outages: 0 };
+  const evidence = { ...honest(), lateWrites: [], refusals: [], outages: [] };
   const verdicts = new Map(audit(evidence).map(({ name, ok }) => [name, ok]));
   t.is(verdicts.get(STALE), undefined);
   t.is(verdicts.get(GRANTED), undefined);
+  t.is(verdicts.get(READS), undefined);
 });

@@ -99,11 +99,19 @@ test.serial(
     }
     t.regex(found(run.out, 'stale writes refused'), / [1-9]\d*, 1 staged +ok$/);
     t.regex(found(run.out, 'granted while etcd was away'), / 0 in \d+\.\d s +ok$/);
+    t.regex(found(run.out, 'config change reached all'), / version 2, 3 of 3 workers within \d+ ms; .* +ok$/);
+    t.regex(found(run.out, 'reads while etcd was away'), / [\d,]+, up to \d+\.\d s old; live → stale → live +ok$/);
+    t.regex(found(run.out, 'no version made up'), / [\d,]+ reads, of versions 1 and 2 +ok$/);
     t.regex(run.out, /nemesis +kills w\d \(SIGKILL\)/);
     t.regex(run.out, /w\d +takes \w+ over after /);
     t.regex(run.out, /guard +refuses it: \w+ has seen token \d+, and w\d comes with \d+/);
     t.regex(run.out, /workers +degraded after /);
+    t.regex(run.out, /workers +read the pace from memory .* stale, \d+\.\d s old\n/);
+    t.regex(run.out, /workers +have read the pace [\d,]+ times meanwhile: version 1, \d+\.\d s old by now\n/);
     t.regex(run.out, /workers +connected again/);
+    t.regex(run.out, /workers +read the pace live again/);
+    t.regex(run.out, /operator +sets the pace from 200 to 100 ms a transfer: version 2\n/);
+    t.regex(run.out, /workers +apply it:( w\d after \d+ ms[,;]){3} none was restarted\n/);
     t.true(
       run.out.split('\n').every((line) => line.length <= 100),
       'lines fit into 100 columns',

@@ -3,7 +3,10 @@
  * workers believe. Each finding can fail, and does without fencing: see integration/demo-audit.test.ts.
  */
 import { OPENING_BALANCE, type Applied, type Posting } from './accounts.ts';
+import { finding, type Finding } from './finding.ts';
 import { accountsOf, type Transfer } from './jobs.ts';
+import { lengthMs } from './outage.ts';
+import { auditPace, type PaceEvidence } from './pace-audit.ts';
 import { money, seconds } from './timeline.ts';
 
 /** A token that the guard refused. */
@@ -15,7 +18,7 @@ export interface Refusal {
   readonly highest: bigint;
 }
 
-export interface Evidence {
+export interface Evidence extends PaceEvidence {
   readonly jobs: readonly Transfer[];
   /** In the order in which they were applied. */
   readonly applied: readonly Applied[];
@@ -23,19 +26,10 @@ export interface Evidence {
   readonly refusals: readonly Refusal[];
   /** The late writes that were staged: each of them must have been refused. */
   readonly lateWrites: readonly { readonly worker: string; readonly id: string }[];
-  /** How often etcd was stopped, for how long, and how many locks were granted meanwhile. */
-  readonly outages: number;
-  readonly outageMs: number;
+  /** How many locks were granted while etcd was away. */
   readonly grantsDuringOutages: number;
   /** Locks that went on to a successor after their holder was killed or paused. */
   readonly takeovers: number;
-}
-
-export interface Finding {
-  readonly name: string;
-  readonly found: string;
-  /** `undefined`: a measure, or something that did not come up in this run; no promise hangs on it. */
-  readonly ok: boolean | undefined;
 }
 
 export function audit(evidence: Evidence): Finding[] {
@@ -47,6 +41,7 @@ export function audit(evidence: Evidence): Finding[] {
     tokensRise(evidence),
     lateWritesRefused(evidence),
     nothingGranted(evidence),
+    ...auditPace(evidence),
     locksMoved(evidence),
   ];
 }
@@ -127,10 +122,11 @@ function lateWritesRefused({ refusals, lateWrites }: Evidence): Finding {
   );
 }
 
-function nothingGranted({ outages, outageMs, grantsDuringOutages }: Evidence): Finding {
+function nothingGranted({ outages, grantsDuringOutages }: Evidence): Finding {
   const name = 'granted while etcd was away';
-  if (outages === 0) return { name, found: 'etcd was not stopped', ok: undefined };
-  return { name, found: `${grantsDuringOutages} in ${seconds(outageMs)}`, ok: grantsDuringOutages === 0 };
+  if (outages.length === 0) return { name, found: 'etcd was not stopped', ok: undefined };
+  const awayMs = outages.reduce((sum, outage) => sum + lengthMs(outage), 0);
+  return { name, found: `${grantsDuringOutages} in ${seconds(awayMs)}`, ok: grantsDuringOutages === 0 };
 }
 
 /** Not a promise but a measure of how much the locks had to do. */
@@ -163,9 +159,4 @@ function groupById(applied: readonly Applied[]): Map<string, Applied[]> {
   const groups = new Map<string, Applied[]>();
   for (const record of applied) groups.set(record.id, [...(groups.get(record.id) ?? []), record]);
   return groups;
-}
-
-function finding(name: string, bad: readonly string[], found: string): Finding {
-  const some = bad.slice(0, 3).join(', ') + (bad.length > 3 ? ', …' : '');
-  return { name, found: bad.length === 0 ? found : `${found}; wrong: ${some}`, ok: bad.length === 0 };
 }

@@ -9,8 +9,6 @@ import type { Report, Reports } from './reports.ts';
 export interface DispatcherOptions {
   /** After how long a job that is not heard of is delivered again, in milliseconds. */
   readonly visibilityMs: number;
-  /** How long a transfer should take, at the time of asking, in milliseconds. */
-  readonly paceMs: () => number;
   readonly tell: (worker: string, message: ToWorker) => void;
   /** Called when a job waited too long for its worker. */
   readonly onOverdue: (worker: string, job: Transfer) => void;
@@ -117,7 +115,7 @@ export class Dispatcher implements Disposable {
         this.#deliver();
       }, this.#options.visibilityMs);
       this.#deliveries.set(job.id, { worker, job, timer });
-      this.#options.tell(worker, { type: 'take', job, paceMs: this.#options.paceMs() });
+      this.#options.tell(worker, { type: 'take', job });
     }
   }
 }

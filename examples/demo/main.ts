@@ -1,7 +1,7 @@
 /**
  * The demo: three worker processes apply transfers between accounts, each under fenced locks on its two accounts, on a real etcd,
- * while things go wrong. Read worker.ts for how to use the SDK, ledger.ts for what a resource has to do, nemesis.ts for what goes
- * wrong, and audit.ts for what must hold nevertheless.
+ * while things go wrong, and at a pace that stands in a config entry. Read worker.ts for how to use the SDK, ledger.ts for what a
+ * resource has to do, nemesis.ts for what goes wrong, and audit.ts for what must hold nevertheless.
  *
  * Which locks: `lockAll([from, to])`, since a transfer reads and writes both balances. Two locks are two tokens, and the guard of each
  * account compares its own.
@@ -12,16 +12,21 @@ import path from 'node:path';
 import { EtcdServer } from '../../integration/servers/etcd-server.ts';
 import { removeAtExit } from '../../integration/servers/server-process.ts';
 import type { Books } from './accounts.ts';
-import { audit, type Finding } from './audit.ts';
+import { audit } from './audit.ts';
 import { seeded } from './chance.ts';
+import { paceIsChanged } from './change.ts';
 import { Crew } from './crew.ts';
 import { Dispatcher } from './dispatcher.ts';
+import type { Finding } from './finding.ts';
 import { accountsOf, JobsError, readJobs, type Transfer } from './jobs.ts';
 import { LedgerBooks } from './ledger-books.ts';
 import { Nemesis } from './nemesis.ts';
+import { Operator } from './operator.ts';
 import { parseOptions, USAGE, UsageError, type DemoOptions } from './options.ts';
 import { printBalances, printFindings, printProgress, printSetting } from './printout.ts';
 import { Reports } from './reports.ts';
+import { RollCall } from './roll-call.ts';
+import type { Stage } from './stage.ts';
 import { Timeline } from './timeline.ts';
 import { Witness } from './witness.ts';
 
@@ -31,7 +36,7 @@ const TTL_MS = 3_000;
 const VISIBILITY_MS = TTL_MS + 4_000;
 /** How long a transfer takes while things go wrong: long enough to see it. */
 const SCENE_PACE_MS = 200;
-/** The rest goes faster the more of it there is: this is the work alone of all transfers, in milliseconds. */
+/** Afterwards at least twice as fast, and the faster the more there is to do: so long, by itself, takes the work of all transfers. */
 const REST_MS = 8_000;
 
 /** The demo cannot be run here at all. The message is one line. */
@@ -72,21 +77,35 @@ async function perform({ options, jobs, etcd, books, timeline, signal }: Perform
   using failure = failureOf(reports, 60_000 + 200 * jobs.length);
   const stop = AbortSignal.any([signal, failure.signal]);
   using witness = new Witness(reports);
+  await using operator = new Operator(etcd.endpoint, { ttlMs: TTL_MS });
   await using crew = new Crew(reports, { endpoint: etcd.endpoint, accounts: books.address, ttlMs: TTL_MS }, { seed });
   using dispatcher = new Dispatcher(jobs, reports, {
     visibilityMs: VISIBILITY_MS,
-    paceMs: () => (nemesis.isOver ? Math.min(SCENE_PACE_MS, Math.max(10, REST_MS / jobs.length)) : SCENE_PACE_MS),
     tell: (worker, message) => crew.tell(worker, message),
     onOverdue: (worker, { id }) => timeline.say('queue', `has not heard of ${id} from ${worker}, delivers it again`),
   });
   /* A small file has no transfers to spare. */
   const patience = (): number => (jobs.length < 30 ? 0 : Math.floor(chance() * 6));
-  using nemesis: Nemesis = new Nemesis({ etcd, books, crew, dispatcher, reports, timeline, patience, signal: stop });
+  using rollCall = new RollCall(reports, () => crew.names);
+  const stage: Stage = { etcd, books, crew, dispatcher, reports, rollCall, witness, timeline, patience, signal: stop };
+  using nemesis = new Nemesis(stage);
   using _progress = printProgress(dispatcher, jobs, timeline);
 
+  const first = await operator.set(SCENE_PACE_MS, stop);
+  timeline.say(
+    'operator',
+    `sets the pace to ${first.transferMs} ms a transfer: version ${first.version} of a config entry`,
+  );
   const hired = Array.from({ length: WORKERS }, () => crew.hire());
   timeline.say('demo', `starts ${hired.map((worker) => `${worker} (pid ${crew.pidOf(worker)})`).join(', ')}`);
-  await Promise.race([nemesis.run().then(() => dispatcher.finished), aborted(stop)]);
+  await Promise.race([nemesis.run(), aborted(stop)]);
+  timeline.heading('Act 4: a setting is changed');
+  const change = await paceIsChanged(stage, operator, { from: SCENE_PACE_MS, to: restPaceMs(jobs) });
+  await Promise.race([dispatcher.finished, aborted(stop)]);
+
+  const workers = crew.names;
+  const rollout = await operator.rollout(change.version, workers, stop);
+  const history = await operator.history(stop);
   await crew.finish();
   timeline.say(
     'demo',
@@ -102,14 +121,23 @@ async function perform({ options, jobs, etcd, books, timeline, signal }: Perform
     balances,
     refusals: witness.refusals,
     lateWrites,
-    outages: outages.length,
-    outageMs: outages.reduce((sum, { from, to }) => sum + Number(to - from) / 1e6, 0),
+    outages,
     grantsDuringOutages: witness.grantsDuring(outages),
     takeovers,
+    workers,
+    answers: witness.answers,
+    configured: witness.configured,
+    history,
+    change,
+    rollout,
   });
   printBalances(jobs, balances, timeline);
   printFindings(findings, fencing, timeline);
   return findings;
+}
+
+function restPaceMs(jobs: readonly Transfer[]): number {
+  return Math.round(Math.min(SCENE_PACE_MS / 2, Math.max(10, REST_MS / jobs.length)));
 }
 
 async function startEtcd(timeline: Timeline): Promise<EtcdServer> {

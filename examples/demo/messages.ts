@@ -1,6 +1,7 @@
 /** What the demo and its workers tell each other, over the channel that a forked process has. Structured clones: bigints stay bigints. */
 import type { AccountsAddress, Fenced } from './accounts.ts';
 import type { Transfer } from './jobs.ts';
+import type { Stretch } from './quotes.ts';
 
 /** What a worker is started with, as JSON on its command line. */
 export interface WorkerOrders {
@@ -11,9 +12,7 @@ export interface WorkerOrders {
   readonly seed: number;
 }
 
-export type ToWorker =
-  /** A transfer, and about how long it takes when nobody is in its way, in milliseconds. */
-  { readonly type: 'take'; readonly job: Transfer; readonly paceMs: number } | { readonly type: 'finish' };
+export type ToWorker = { readonly type: 'take'; readonly job: Transfer } | { readonly type: 'finish' };
 
 /** How an attempt at a transfer ended. Everything but `applied` and `repeated` gives the job back. */
 export type Outcome =
@@ -30,6 +29,9 @@ export type Outcome =
 export type FromWorker =
   | { readonly type: 'idle' }
   | { readonly type: 'health'; readonly state: string }
+  /** It works by this version of the pace from here on; `at` is on the same clock as that of `granted`. */
+  | { readonly type: 'configured'; readonly version: number; readonly at: bigint }
+  | { readonly type: 'answered'; readonly stretch: Stretch }
   /** The locks were granted; `at` is on the machine's monotonic clock, in nanoseconds. */
   | { readonly type: 'granted'; readonly job: Transfer; readonly touched: readonly Fenced[]; readonly at: bigint }
   /** The balances are read and the write sets out. */

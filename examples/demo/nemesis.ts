@@ -6,57 +6,29 @@
  * books are asked whether the write was faster. If so it goes on, and the next one is tried.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EtcdServer } from '../../integration/servers/etcd-server.ts';
-import type { Books } from './accounts.ts';
-import type { Crew } from './crew.ts';
-import type { Dispatcher } from './dispatcher.ts';
-import type { Report, Reports } from './reports.ts';
-import { describe, names, overtakes, tokens, type Stopped } from './stopped-holder.ts';
-import { money, seconds, type Timeline } from './timeline.ts';
-
-export interface Stage {
-  readonly etcd: EtcdServer;
-  readonly books: Books;
-  readonly crew: Crew;
-  readonly dispatcher: Dispatcher;
-  readonly reports: Reports;
-  readonly timeline: Timeline;
-  /** How many transfers to let pass before one is disturbed. */
-  readonly patience: () => number;
-  readonly signal: AbortSignal;
-}
-
-export interface Outage {
-  /** On the machine's monotonic clock, in nanoseconds. */
-  readonly from: bigint;
-  readonly to: bigint;
-}
+import { etcdIsAway, type Outage } from './outage.ts';
+import type { Report } from './reports.ts';
+import type { Stage } from './stage.ts';
+import { describe, overtakes, type Stopped } from './stopped-holder.ts';
+import { money, seconds } from './timeline.ts';
 
 /** How long whatever had been sent before a SIGSTOP may take to arrive. */
 const ARRIVAL_MS = 150;
-/** How long etcd stays away after all workers have noticed. */
-const AWAY_MS = 1_000;
 
 export class Nemesis implements Disposable {
   readonly lateWrites: { readonly worker: string; readonly id: string }[] = [];
   readonly outages: Outage[] = [];
   takeovers = 0;
   readonly #stage: Stage;
-  readonly #health = new Map<string, string>();
   readonly #unlisten: (() => void)[] = [];
-  #over = false;
 
   constructor(stage: Stage) {
     this.#stage = stage;
-    this.#listen((report) => {
-      if (report.type === 'health') this.#health.set(report.worker, report.state);
-      if (report.type === 'exited') this.#health.delete(report.worker);
-    });
   }
 
   async run(): Promise<void> {
-    const { dispatcher, timeline } = this.#stage;
-    await this.#allAre(['connected']);
+    const { dispatcher, timeline, rollCall, signal } = this.#stage;
+    await rollCall.all(({ health }) => health === 'connected', signal);
     timeline.heading('Act 1: a holder dies');
     dispatcher.release(0.3);
     await this.#holderDies();
@@ -67,14 +39,7 @@ export class Nemesis implements Disposable {
 
     timeline.heading('Act 3: etcd is away');
     dispatcher.release(1);
-    await this.#etcdIsAway();
-    this.#over = true;
-    if (dispatcher.left > 0) timeline.heading('The rest of the work');
-  }
-
-  /** Whether all acts are over. */
-  get isOver(): boolean {
-    return this.#over;
+    this.outages.push(await etcdIsAway(this.#stage));
   }
 
   [Symbol.dispose](): void {
@@ -143,35 +108,6 @@ export class Nemesis implements Disposable {
     );
   }
 
-  async #etcdIsAway(): Promise<void> {
-    const { etcd, timeline, reports, dispatcher, signal } = this.#stage;
-    await sleep(300, undefined, { signal });
-    await etcd.stop({ signal: 'SIGKILL' });
-    const [from, at] = [process.hrtime.bigint(), performance.now()];
-    const elapsed = (): string => seconds(performance.now() - at);
-    timeline.say('nemesis', `kills etcd (SIGKILL, pid ${etcd.pid})`, 'trouble');
-    await this.#allAre(['suspended', 'degraded']);
-    timeline.say('workers', 'suspended: who holds a lock keeps it for as long as its lease is sure to last');
-    await this.#allAre(['degraded']);
-    timeline.say(
-      'workers',
-      `degraded after ${elapsed()}: nothing is granted, and who asks is told so at once`,
-      'refused',
-    );
-    await sleep(AWAY_MS, undefined, { signal });
-
-    this.outages.push({ from, to: process.hrtime.bigint() });
-    timeline.say('nemesis', `starts etcd again after ${elapsed()}, with its data`, 'trouble');
-    const granted = reports.next((report) => (report.type === 'granted' ? report : undefined), signal);
-    await etcd.restart();
-    timeline.say('etcd', 'answers again');
-    await this.#allAre(['connected']);
-    timeline.say('workers', 'connected again, with new sessions', 'good');
-    const first = await Promise.race([granted, dispatcher.finished]);
-    if (first !== undefined)
-      timeline.say(first.worker, `gets ${names(first.touched)}, tokens ${tokens(first.touched)}`, 'good');
-  }
-
   /** Stops a worker that has read and not written yet; `undefined` if no transfer is left to find one in. */
   async #stopHolder(): Promise<Stopped | undefined> {
     const { reports, crew, books, dispatcher, signal, patience } = this.#stage;
@@ -219,13 +155,6 @@ export class Nemesis implements Disposable {
         resolve();
       });
     });
-  }
-
-  async #allAre(states: readonly string[]): Promise<void> {
-    const { crew, reports, signal } = this.#stage;
-    const reached = (): boolean => crew.names.every((worker) => states.includes(this.#health.get(worker) ?? ''));
-    /* Our own listener was there first, so that the map is up to date when this one looks at it. */
-    if (!reached()) await reports.next(() => (reached() ? true : undefined), signal);
   }
 
   #listen(listener: (report: Report) => void): void {

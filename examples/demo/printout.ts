@@ -1,6 +1,7 @@
 /** What the demo prints before, beside and after its story. */
-import { replay, type Finding } from './audit.ts';
+import { replay } from './audit.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Finding } from './finding.ts';
 import { accountsOf, type Transfer } from './jobs.ts';
 import type { DemoOptions } from './options.ts';
 import { money, type Timeline } from './timeline.ts';

@@ -77,6 +77,10 @@ export function money(cents: number): string {
   return (cents / 100).toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 }
 
+export function count(whole: number): string {
+  return whole.toLocaleString('en-US');
+}
+
 export function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }

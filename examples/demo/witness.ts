@@ -1,6 +1,7 @@
-/** Takes down what the audit needs and the books do not hold: who was refused, and when locks were granted. */
+/** Takes down what the audit needs and the books do not hold: who was refused, when locks were granted, and what was read. */
 import type { Refusal } from './audit.ts';
-import type { Outage } from './nemesis.ts';
+import type { Outage } from './outage.ts';
+import type { Answers, Configured } from './pace-audit.ts';
 import type { Reports } from './reports.ts';
 
 /** Answers that etcd had sent before it was stopped may be read a moment later. */
@@ -8,12 +9,17 @@ const IN_FLIGHT_NS = 500_000_000n;
 
 export class Witness implements Disposable {
   readonly refusals: Refusal[] = [];
+  /** In the order in which each worker gave them. */
+  readonly answers: Answers[] = [];
+  readonly configured: Configured[] = [];
   readonly #grantedAt: bigint[] = [];
   readonly #unlisten: () => void;
 
   constructor(reports: Reports) {
     this.#unlisten = reports.listen((report) => {
       if (report.type === 'granted') this.#grantedAt.push(report.at);
+      if (report.type === 'answered') this.answers.push({ worker: report.worker, ...report.stretch });
+      if (report.type === 'configured') this.configured.push(report);
       if (report.type !== 'settled' || report.outcome.kind !== 'stale') return;
       const { account, token, highest } = report.outcome;
       this.refusals.push({ worker: report.worker, id: report.job.id, account, token, highest });
@@ -25,6 +31,13 @@ export class Witness implements Disposable {
     const during = ({ from, to }: Outage): bigint[] =>
       this.#grantedAt.filter((at) => at > from + IN_FLIGHT_NS && at < to);
     return outages.flatMap(during).length;
+  }
+
+  /** How many answers were given from memory since then, as far as they have been told, and on which versions they rested. */
+  answersSince(from: bigint): { readonly answers: number; readonly versions: readonly number[] } {
+    const since = this.answers.filter((stretch) => stretch.from >= from);
+    const answers = since.reduce((sum, stretch) => sum + stretch.answers, 0);
+    return { answers, versions: [...new Set(since.map(({ version }) => version))] };
   }
 
   [Symbol.dispose](): void {

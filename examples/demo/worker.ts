@@ -9,6 +9,9 @@
  *    may have been paused since. The guard refuses what came too late.
  * 5. What happened to a job is told by the error's class. All of them but a bug mean "give it back": the transfer's id makes a repeat
  *    harmless.
+ *
+ * How fast it works is a config entry, which it reads from memory for each transfer: a change is there with the next one, and an outage
+ * of etcd stops no reader.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -25,6 +28,8 @@ import { seeded } from './chance.ts';
 import type { Transfer } from './jobs.ts';
 import type { FromWorker, Outcome, ToWorker, WorkerOrders } from './messages.ts';
 import { openAccounts } from './open-accounts.ts';
+import { openPace } from './pace.ts';
+import { Quotes } from './quotes.ts';
 import { overSlowNetwork } from './slow-network.ts';
 
 const orders = JSON.parse(process.argv[2] ?? '') as WorkerOrders;
@@ -34,6 +39,9 @@ const report = (message: FromWorker): unknown => process.send?.(message);
 /** How long to wait for two accounts, in milliseconds. Shorter than a lease: an account of a dead holder should not hold up the others. */
 const LOCKS_TIMEOUT_MS = 1_500;
 
+/** A worker without a pace is of no use. On a busy machine the first contact takes a while. */
+const READY_TIMEOUT_MS = 15_000;
+
 const coordinator = createCoordinator({
   endpoints: orders.endpoint,
   namespace: 'demo',
@@ -42,9 +50,15 @@ const coordinator = createCoordinator({
   request: { timeoutMs: 1_000, deadlineMs: 3_000 },
 });
 
-const books = await openAccounts(orders.accounts);
+const pace = openPace(coordinator);
 
-async function attempt(job: Transfer, paceMs: number): Promise<Outcome> {
+const books = await openAccounts(orders.accounts);
+await pace.ready({ timeoutMs: READY_TIMEOUT_MS });
+const quotes = new Quotes(pace, (stretch) => report({ type: 'answered', stretch }));
+
+async function attempt(job: Transfer): Promise<Outcome> {
+  /* From memory: no I/O, and nothing to await. Without a pace there is no limit. */
+  const paceMs = pace.get()?.value.transferMs ?? 0;
   const accounts = overSlowNetwork(books, {
     delayMs: paceMs / 2,
     onWrite: (applied) => report({ type: 'writing', job, touched: applied.postings }),
@@ -112,8 +126,15 @@ async function reportHealth(): Promise<void> {
   for await (const { state } of coordinator.watchHealth()) report({ type: 'health', state });
 }
 
-async function work(job: Transfer, paceMs: number): Promise<void> {
-  const outcome = await attempt(job, paceMs);
+/** Once for each version, where something has to be done about it. Whoever only needs the value just reads it. */
+async function reportPace(): Promise<void> {
+  for await (const entry of pace.watch()) {
+    if (entry !== undefined) report({ type: 'configured', version: entry.version, at: process.hrtime.bigint() });
+  }
+}
+
+async function work(job: Transfer): Promise<void> {
+  const outcome = await attempt(job);
   report({ type: 'settled', job, outcome });
   if (outcome.kind === 'unavailable') await untilConnected();
   report({ type: 'idle' });
@@ -121,6 +142,7 @@ async function work(job: Transfer, paceMs: number): Promise<void> {
 
 /** Nothing keeps the process after this: it ends by itself. */
 async function finish(): Promise<void> {
+  quotes[Symbol.dispose]();
   await coordinator.close({ drainMs: 2_000 });
   await books.close();
   process.off('disconnect', exitWithDemo);
@@ -135,7 +157,8 @@ function exitWithDemo(): void {
 process.on('SIGINT', () => undefined);
 process.on('disconnect', exitWithDemo);
 process.on('message', (message: ToWorker) => {
-  void (message.type === 'take' ? work(message.job, message.paceMs) : finish());
+  void (message.type === 'take' ? work(message.job) : finish());
 });
 void reportHealth();
+void reportPace();
 report({ type: 'idle' });
