@@ -37,6 +37,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   etcd3: ['store/etcd'],
   '@grpc/grpc-js': ['store/etcd'],
   cockatiel: ['store/etcd', 'resilience'],
+  croner: ['schedule'],
   winston: ['runtime'],
   'node:timers': ['runtime', 'testing'],
   'node:timers/promises': ['runtime', 'testing'],
