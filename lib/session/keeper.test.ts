@@ -171,6 +171,20 @@ test('closing while etcd is away takes two attempts at most, and the lease ends 
   t.is(runtime.logger.of('session.unrevoked').length, 1);
 });
 
+for (const held of [true, false]) {
+  test(`closing right after a loss ${held ? 'leaves the lease of what was held to its own end' : 'revokes a lease that held nothing'}`, async (t) => {
+    const { runtime, cluster, keeper } = begin();
+    const session = await runtime.clock.settle(keeper.session());
+    if (held) session.own({ key: 'test/lock/a/1', createRevision: undefined, lost: () => {} });
+    session.lose(new Error('lost by its own clock'));
+    await runtime.clock.advance(100);
+    await runtime.clock.settle(keeper.close({ revoke: true }));
+    t.is(cluster.leases.includes(session.lease), held);
+    await runtime.clock.advance(TTL_MS);
+    t.deepEqual(cluster.leases, []);
+  });
+}
+
 test('the margin is a tenth of the TTL, and 200 ms at least', (t) => {
   t.deepEqual([1_000, 2_000, 5_000, 15_000].map(marginMs), [200, 200, 500, 1_500]);
 });

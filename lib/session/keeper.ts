@@ -273,13 +273,17 @@ export class SessionKeeper {
 
   /**
    * Revokes a lost session's lease, but no sooner than it could have ended by itself: work that was told to stop keeps the margin
-   * that it was promised. Revoking then only shortens the case of a renewal that was applied and whose answer was lost.
+   * that it was promised. Revoking then only shortens the case of a renewal that was applied and whose answer was lost. Closing does not
+   * wait for that moment: it leaves the lease alone, unless nothing was ever held by it.
    */
   #bidFarewell(session: Session): void {
     const { signal } = this.#closed;
     const farewell = (async () => {
       const lostAt = this.#runtime.clock.now();
       await sleep(this.#runtime.clock, session.expiresInMs(), signal).catch(() => {});
+      if (session.hasOwned && session.expiresInMs() > 0) {
+        return this.#unrevoked(session, 'the coordinator was closed within the margin of what it held');
+      }
       const options = { timeoutMs: this.#repetition.attemptTimeoutMs };
       while (elapsedMs(lostAt, this.#runtime.clock.now()) < 2 * session.ttlMs) {
         try {
@@ -295,12 +299,12 @@ export class SessionKeeper {
     void farewell.finally(() => this.#farewells.delete(farewell));
   }
 
-  #unrevoked(session: Session, error: unknown): void {
+  #unrevoked(session: Session, why: unknown): void {
     this.#runtime.logger.warn('The lease could not be revoked and ends by itself', {
       event: 'session.unrevoked',
       lease: session.lease,
       ttlMs: session.ttlMs,
-      error: String(error),
+      reason: String(why),
     });
   }
 }

@@ -73,6 +73,7 @@ export class Session {
   #generation = 0n;
   /** The clock has once said that the validity was over. A wall clock that is set back does not revive it. */
   #lapsed = false;
+  #hasOwned = false;
   #cancelDeadline: () => void = () => {};
   #wakeRenewal: () => void = () => {};
   /** Told of each answered renewal; the audit hangs on it. */
@@ -122,6 +123,11 @@ export class Session {
     return this.#owners;
   }
 
+  /** Whether there ever was a key on this lease beside the session's own. */
+  get hasOwned(): boolean {
+    return this.#hasOwned;
+  }
+
   /** Milliseconds until this session must not be trusted any more; 0 when it is lost. Reads the clock. */
   remainingMs(): number {
     if (this.#lapsed || this.#lost.signal.aborted) return 0;
@@ -148,6 +154,7 @@ export class Session {
 
   /** The owner of a key on a session that is lost already learns it before this returns. */
   own(owner: KeyOwner): void {
+    this.#hasOwned = true;
     if (this.#lost.signal.aborted) owner.lost(this.#lost.signal.reason as Error);
     else this.#owners.set(owner.key, owner);
   }
