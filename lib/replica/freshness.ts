@@ -10,9 +10,10 @@ import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { RangeRequest, RangeResponse, Span, Store, WatchEvent } from '../store/store.ts';
+import type { RangeRequest, Span, Store, WatchEvent } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import { HistoryChanged } from './landmarks.ts';
+import type { Answer, Questions } from './questions.ts';
 import { Trail } from './trail.ts';
 
 export interface FreshnessOptions {
@@ -35,11 +36,15 @@ const ASK_AGAIN_MS = 100;
 /** As many proofs in a row may show that events are missing before the replica lists again: one can be a delivery under way. */
 const UNPROVED_BEFORE_RESYNC = 3;
 
+/** For this part of the interval a proof of a single key waits for those of others, to go with them in one call. */
+const PATIENCE = 1 / 50;
+
 export class Freshness {
   readonly #runtime: Runtime;
   readonly #store: Store;
   readonly #repetition: Repetition;
   readonly #options: FreshnessOptions;
+  readonly #questions: Questions;
   readonly #replica: Proven;
   #trail = new Trail(0n, 0);
   #applied = 0n;
@@ -47,10 +52,18 @@ export class Freshness {
   #provedAt: Instant | undefined;
   #unproved = 0;
 
-  constructor(runtime: Runtime, store: Store, repetition: Repetition, options: FreshnessOptions, replica: Proven) {
+  constructor(
+    runtime: Runtime,
+    store: Store,
+    repetition: Repetition,
+    questions: Questions,
+    options: FreshnessOptions,
+    replica: Proven,
+  ) {
     this.#runtime = runtime;
     this.#store = store;
     this.#repetition = repetition;
+    this.#questions = questions;
     this.#options = options;
     this.#replica = replica;
   }
@@ -85,8 +98,9 @@ export class Freshness {
   /** Proves it again and again. Rejects with HistoryChanged if the watch is silent about what proofs show, and with `signal.reason`. */
   async keep(signal: AbortSignal): Promise<never> {
     const { clock, random, logger } = this.#runtime;
-    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-    const ask = (question: RangeRequest): Promise<RangeResponse> => this.#store.range(question, call);
+    const patienceMs = this.#options.freshnessMs * PATIENCE;
+    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal, patienceMs };
+    const ask = (question: RangeRequest): Promise<Answer> => this.#questions.ask(question, call);
     const interval = (): number => Math.ceil(this.#options.freshnessMs * (0.9 + 0.2 * random.uniform()));
     for (let pauseMs = interval(); ;) {
       await sleep(clock, pauseMs, signal);
@@ -112,12 +126,14 @@ export class Freshness {
   /** Resolves once it is proved as of some moment after the call, through raft. Rejects with a StoreError or with `signal.reason`. */
   async confirm(signal: AbortSignal): Promise<void> {
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
-    const throughRaft = async (question: RangeRequest): Promise<RangeResponse> => {
-      const ask = () => this.#store.transact(rangeThroughRaft(question), call);
-      const { responses } = await repeat(this.#runtime, this.#repetition, ask, { signal });
-      const [answer] = responses;
-      if (answer?.type !== 'range') throw new StoreError('internal', 'transient', 'a range was not answered as one');
-      return answer;
+    const throughRaft = (question: RangeRequest): Promise<Answer> => {
+      const ask = async (): Promise<Answer> => {
+        const askedAt = this.#runtime.clock.now();
+        const [answer] = (await this.#store.transact(rangeThroughRaft(question), call)).responses;
+        if (answer?.type !== 'range') throw new StoreError('internal', 'transient', 'a range was not answered as one');
+        return { ...answer, askedAt };
+      };
+      return repeat(this.#runtime, this.#repetition, ask, { signal });
     };
     while (!(await this.#isComplete(throughRaft, ASK_AGAIN_MS, signal))) {
       await this.#replica.change(ASK_AGAIN_MS, signal);
@@ -126,13 +142,12 @@ export class Freshness {
 
   /** Whether the replica was complete when this was called. Waits so long, at most, for events that the answer shows to be under way. */
   async #isComplete(
-    ask: (question: RangeRequest) => Promise<RangeResponse>,
+    ask: (question: RangeRequest) => Promise<Answer>,
     waitMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { clock } = this.#runtime;
     const trail = this.#trail;
-    const askedAt = clock.now();
     const question = trail.ask(this.#options.span);
     try {
       const answer = await ask(question.request);
@@ -141,7 +156,7 @@ export class Freshness {
         /* Not if it has been listed anew since, perhaps at an older revision. */
         const verdict = trail === this.#trail ? trail.weigh(question, answer) : 'refuted';
         if (verdict === 'proved') {
-          this.#provedAt = later(this.#provedAt, askedAt);
+          this.#provedAt = later(this.#provedAt, answer.askedAt);
           if (answer.revision > this.#revision) this.#revision = answer.revision;
           this.#replica.proved();
           return true;

@@ -1,6 +1,7 @@
 import { StoreError } from '../store/store-error.ts';
-import type { CallOptions, KeyValue, RangeRequest, RangeResponse, Span, Store, WatchEvent } from '../store/store.ts';
+import type { KeyValue, RangeRequest, RangeResponse, Span, WatchEvent } from '../store/store.ts';
 import { isSame } from './contents.ts';
+import type { AskOptions, Questions } from './questions.ts';
 
 /** The history that a replica rests on is not the store's any more, or cannot be told from another. */
 export class HistoryChanged extends Error {
@@ -36,34 +37,54 @@ export class Landmarks {
     return event.type === 'put' ? new Landmarks(event.entry, this.#deleted) : new Landmarks(this.#put, event);
   }
 
-  /** Rejects with HistoryChanged if one of them is not there, and with the StoreError of a call that failed. */
-  async check(store: Store, { span, revision, size }: Holding, options: CallOptions): Promise<void> {
+  /**
+   * Rejects with HistoryChanged if one of them is not there, and with the StoreError of a call that failed. Resolves to the revision up
+   * to which nothing else has happened, where that shows: a single key that is as it was has not been written since. That is one small
+   * question, which other replicas' go along with, and no compaction can hide its answer.
+   */
+  async check(questions: Questions, holding: Holding, options: AskOptions): Promise<bigint | undefined> {
+    const { span, revision, size } = holding;
+    if ('key' in span && size === 1 && this.#put !== undefined) {
+      const now = await questions.ask(span, options);
+      const [found] = now.entries;
+      if (found !== undefined && now.revision >= revision && isSame(found, this.#put)) return now.revision;
+    }
+    await this.#search(questions, holding, options);
+    return undefined;
+  }
+
+  async #search(questions: Questions, { span, revision, size }: Holding, options: AskOptions): Promise<void> {
     if (this.#put !== undefined) {
       const { key, modRevision } = this.#put;
-      const found = await at(store, key, modRevision, options);
+      const found = await at(questions, key, modRevision, options);
       if (found === undefined || !isSame(found, this.#put)) throw forgotten(modRevision);
     }
     if (this.#deleted !== undefined) {
       const { key, modRevision } = this.#deleted;
-      if ((await at(store, key, modRevision, options)) !== undefined) throw forgotten(modRevision);
+      if ((await at(questions, key, modRevision, options)) !== undefined) throw forgotten(modRevision);
     }
     const minModRevision = (this.#put?.modRevision ?? 0n) + 1n;
-    const others = await past(store, { ...span, revision, minModRevision, limit: 1, keysOnly: true }, options);
+    const others = await past(questions, { ...span, revision, minModRevision, limit: 1, keysOnly: true }, options);
     if (others.entries.length > 0 || others.count !== size) throw forgotten(revision);
   }
 }
 
-async function at(store: Store, key: string, revision: bigint, options: CallOptions): Promise<KeyValue | undefined> {
-  return (await past(store, { key, revision }, options)).entries[0];
+async function at(
+  questions: Questions,
+  key: string,
+  revision: bigint,
+  options: AskOptions,
+): Promise<KeyValue | undefined> {
+  return (await past(questions, { key, revision }, options)).entries[0];
 }
 
 async function past(
-  store: Store,
+  questions: Questions,
   request: RangeRequest & { readonly revision: bigint },
-  options: CallOptions,
+  options: AskOptions,
 ): Promise<RangeResponse> {
   try {
-    return await store.range(request, options);
+    return await questions.ask(request, options);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.reason === 'compacted' || error.reason === 'future-revision') throw forgotten(request.revision);

@@ -2,8 +2,9 @@ import type { Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { RangeRequest, RangeResponse, Span, Store } from '../store/store.ts';
+import type { RangeRequest, Span } from '../store/store.ts';
 import { Contents } from './contents.ts';
+import type { Answer, AskOptions, Questions } from './questions.ts';
 
 export interface Limits {
   /** The most that is kept. */
@@ -26,42 +27,37 @@ const PAGE_ENTRIES = 500;
 /** Lists a span at one revision, in pages. Rejects with the StoreError `compacted` if that revision goes away meanwhile. */
 export async function listSpan(
   runtime: Runtime,
-  store: Store,
+  questions: Questions,
   repetition: Repetition,
   span: Span,
   limits: Limits,
-  signal: AbortSignal,
+  call: AskOptions,
 ): Promise<Listing> {
   const contents = new Contents();
-  let askedAt = runtime.clock.now();
-  let revision = 0n;
+  let first: Answer | undefined;
   for (let from = {}; ;) {
-    const at = revision === 0n ? {} : { revision };
-    const page = await listPage(runtime, store, repetition, { ...span, ...from, ...at }, signal, () => {
-      if (revision === 0n) askedAt = runtime.clock.now();
-    });
-    if (revision === 0n) revision = page.revision;
+    const at = first === undefined ? {} : { revision: first.revision };
+    const page = await listPage(runtime, questions, repetition, { ...span, ...from, ...at }, call);
+    first ??= page;
     for (const entry of page.entries) contents.put(entry);
     checkLimits(contents, limits);
     const last = page.entries.at(-1);
-    if (!page.more || last === undefined) return { contents, revision, askedAt };
+    if (!page.more || last === undefined) return { contents, revision: first.revision, askedAt: first.askedAt };
     from = { from: `${last.key}\0` };
   }
 }
 
 function listPage(
   runtime: Runtime,
-  store: Store,
+  questions: Questions,
   repetition: Repetition,
   request: RangeRequest,
-  signal: AbortSignal,
-  onAsking: () => void,
-): Promise<RangeResponse> {
+  call: AskOptions,
+): Promise<Answer> {
   let limit = PAGE_ENTRIES;
-  const ask = async (): Promise<RangeResponse> => {
-    onAsking();
+  const ask = async (): Promise<Answer> => {
     try {
-      return await store.range({ ...request, limit }, { timeoutMs: repetition.attemptTimeoutMs, signal });
+      return await questions.ask({ ...request, limit }, call);
     } catch (error) {
       /* Large values: a smaller page carries them. */
       if (!(error instanceof StoreError) || error.reason !== 'too-large' || limit === 1) throw error;
@@ -69,7 +65,7 @@ function listPage(
       throw new StoreError('too-large', 'transient', error.message, { cause: error });
     }
   };
-  return repeat(runtime, repetition, ask, { signal });
+  return repeat(runtime, repetition, ask, { signal: call.signal });
 }
 
 /** Throws a StoreError `too-large`, permanent, if there is more than may be kept. */

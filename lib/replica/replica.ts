@@ -27,6 +27,7 @@ import { Contents, difference, newest, type Change } from './contents.ts';
 import { Freshness } from './freshness.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
 import { checkLimits, listSpan, type Limits } from './listing.ts';
+import { Questions } from './questions.ts';
 
 export interface ReplicaOptions extends Limits {
   readonly span: Span;
@@ -43,6 +44,9 @@ export interface Follower {
 /** What is known at all, and how: nothing, what a file said, or what the store said. */
 export type Origin = 'nothing' | 'snapshot' | 'store';
 
+/** After an outage, what one replica of a single key asks waits so long for others to ask along. Too short for anybody to notice. */
+const RESUME_PATIENCE_MS = 20;
+
 /** Between attempts after a refusal that somebody has to mend. */
 const REFUSED_WAIT_MS = 5_000;
 
@@ -51,6 +55,7 @@ export class Replica {
   readonly #store: Store;
   readonly #repetition: Repetition;
   readonly #options: ReplicaOptions;
+  readonly #questions: Questions;
   readonly #closed = new AbortController();
   readonly #followers = new Set<Follower>();
   readonly #freshness: Freshness;
@@ -66,12 +71,20 @@ export class Replica {
   #wakers = new Set<() => void>();
   #run: Promise<void> | undefined;
 
-  constructor(runtime: Runtime, store: Store, repetition: Repetition, options: ReplicaOptions) {
+  /** `questions`: those that it is to ask together with others. */
+  constructor(
+    runtime: Runtime,
+    store: Store,
+    repetition: Repetition,
+    options: ReplicaOptions,
+    questions: Questions = new Questions(runtime, store),
+  ) {
     this.#runtime = runtime;
     this.#store = store;
     this.#repetition = repetition;
     this.#options = options;
-    this.#freshness = new Freshness(runtime, store, repetition, options, {
+    this.#questions = questions;
+    this.#freshness = new Freshness(runtime, store, repetition, questions, options, {
       proved: () => this.#wake(),
       change: (withinMs, signal) => this.#changeWithin(withinMs, signal),
     });
@@ -130,6 +143,7 @@ export class Replica {
   async reached(revision: bigint, signal: AbortSignal): Promise<void> {
     while (this.#origin !== 'store' || this.revision < revision) {
       signal.throwIfAborted();
+      this.#closed.signal.throwIfAborted();
       if (this.#failure?.outcome === 'permanent') throw this.#failure;
       await this.#change(signal);
     }
@@ -191,10 +205,12 @@ export class Replica {
   /** 1 */
   async #list(signal: AbortSignal): Promise<void> {
     const { span } = this.#options;
-    const listing = await listSpan(this.#runtime, this.#store, this.#repetition, span, this.#options, signal);
-    const { contents, revision, askedAt } = listing;
     /* Whoever knew something before is told that there is a gap. */
     const isResync = this.#origin !== 'nothing';
+    const patienceMs = isResync ? RESUME_PATIENCE_MS : 0;
+    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal, patienceMs };
+    const listing = await listSpan(this.#runtime, this.#questions, this.#repetition, span, this.#options, call);
+    const { contents, revision, askedAt } = listing;
     const changes = difference(this.#contents, contents, revision, isResync);
     if (this.#origin === 'store') this.#resyncs += 1;
     this.#contents = contents;
@@ -210,10 +226,10 @@ export class Replica {
   /** 2 */
   async #watch(signal: AbortSignal): Promise<never> {
     const request = { span: this.#options.span, fromRevision: this.#applied + 1n };
-    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal };
+    const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal, patienceMs: RESUME_PATIENCE_MS };
     const resuming = () => {
       const holding = { span: this.#options.span, revision: this.#applied, size: this.#contents.entries.size };
-      return this.#landmarks.check(this.#store, holding, call);
+      return this.#landmarks.check(this.#questions, holding, call);
     };
     for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
       signal.throwIfAborted();

@@ -1,6 +1,8 @@
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
+import { BriefLogger } from './brief-logger.ts';
+import { Questions } from './questions.ts';
 import { Replica, type ReplicaOptions } from './replica.ts';
 import type { SnapshotFolder } from './snapshot.ts';
 
@@ -27,41 +29,46 @@ interface Shared {
   readonly detach: (() => Promise<void>) | undefined;
 }
 
-/** The replicas of one coordinator. Those who ask for the same span in the same way share one, its watch and its proofs. */
+/**
+ * The replicas of one coordinator. Those who ask for the same span in the same way share one, its watch and its proofs. What replicas
+ * of single keys ask the store, they ask together; what happens to many of them, they tell the log together.
+ */
 export class Replicas {
   readonly #runtime: Runtime;
   readonly #store: Store;
   readonly #repetition: Repetition;
   readonly #snapshots: SnapshotFolder | undefined;
+  readonly #logger: BriefLogger;
+  readonly #questions: Questions;
   readonly #shared = new Map<string, Shared>();
 
   constructor(runtime: Runtime, store: Store, repetition: Repetition, snapshots?: SnapshotFolder) {
-    this.#runtime = runtime;
+    this.#logger = new BriefLogger(runtime.clock, runtime.logger);
+    this.#runtime = { ...runtime, logger: this.#logger };
     this.#store = store;
     this.#repetition = repetition;
     this.#snapshots = snapshots;
+    this.#questions = new Questions(runtime, store);
   }
 
   open({ hasSnapshot = true, ...options }: ShareOptions): ReplicaShare {
-    const id = JSON.stringify([options.span, options.freshnessMs, options.maxEntries, options.maxBytes]);
+    const id = idOf(options);
     let shared = this.#shared.get(id);
     if (shared === undefined) {
-      const replica = new Replica(this.#runtime, this.#store, this.#repetition, options);
+      const replica = new Replica(this.#runtime, this.#store, this.#repetition, options, this.#questions);
       const detach = hasSnapshot ? this.#snapshots?.attach(replica, options.span) : undefined;
       shared = { replica, shares: 0, detach };
       this.#shared.set(id, shared);
       replica.start();
     }
-    const mine = shared;
-    mine.shares += 1;
-    let released: Promise<void> | undefined;
-    return {
-      replica: mine.replica,
-      release: () => {
-        released ??= this.#release(id, mine);
-        return released;
-      },
-    };
+    return this.#share(id, shared);
+  }
+
+  /** A share in a replica that somebody has open. */
+  join(options: ReplicaOptions): ReplicaShare | undefined {
+    const id = idOf(options);
+    const shared = this.#shared.get(id);
+    return shared === undefined ? undefined : this.#share(id, shared);
   }
 
   /** The store was restored: nothing that is known can be trusted. */
@@ -73,6 +80,19 @@ export class Replicas {
     const all = [...this.#shared.values()];
     this.#shared.clear();
     await Promise.all(all.map(end));
+    this.#logger.close();
+  }
+
+  #share(id: string, shared: Shared): ReplicaShare {
+    shared.shares += 1;
+    let released: Promise<void> | undefined;
+    return {
+      replica: shared.replica,
+      release: () => {
+        released ??= this.#release(id, shared);
+        return released;
+      },
+    };
   }
 
   async #release(id: string, shared: Shared): Promise<void> {
@@ -81,6 +101,10 @@ export class Replicas {
     if (this.#shared.get(id) === shared) this.#shared.delete(id);
     await end(shared);
   }
+}
+
+function idOf({ span, freshnessMs, maxEntries, maxBytes }: ReplicaOptions): string {
+  return JSON.stringify([span, freshnessMs, maxEntries, maxBytes]);
 }
 
 async function end({ replica, detach }: Shared): Promise<void> {

@@ -13,27 +13,31 @@ const RESUME = { baseMs: 50, capMs: 2_000 };
  * 1. A life of the watch that begins ahead of the store begins at the first revision that has not been delivered. One that begins in
  *    the past begins a revision earlier: etcd 3.4 says nothing about a delete at exactly the compacted revision, and from one
  *    revision earlier a compaction that has swallowed something shows. Whether it is in the past, its first answer tells.
- * 2. The resume point moves with *delivered events* alone. The revision of a created answer or of a progress notification is no
- *    proof of delivery: before 3.4.25 and 3.5.8 etcd can send it ahead of the events it claims to follow.
+ * 2. The resume point moves with *delivered events*, and with what `beforeResume` vouches for, alone. The revision of a created answer
+ *    or of a progress notification is no proof of delivery: before 3.4.25 and 3.5.8 etcd can send it ahead of the events it claims to
+ *    follow.
  * 3. Events below the resume point are dropped: those of 1, and those that etcd before 3.4.24 repeats after a reconnection.
  *
  * Throws the StoreError with `reason: 'compacted'` if the history between is gone, and those of permanent failures; the caller then
  * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life. `beforeResume` is asked before a
  * life that follows a broken one; what it throws counts as a failure of that life, or ends the following if it is no StoreError to
- * repeat.
+ * repeat. It may resolve to a revision: up to there nothing was missed.
  */
 export async function* follow(
   runtime: Runtime,
   store: Store,
   request: WatchRequest,
   signal: AbortSignal,
-  beforeResume: () => Promise<void> = () => Promise.resolve(),
+  beforeResume: () => Promise<bigint | void> = () => Promise.resolve(),
 ): AsyncGenerator<WatchBatch, never, void> {
   let next = request.fromRevision;
   let isPast = false;
   for (let failures = 0; ; failures += 1) {
     try {
-      if (failures > 0) await beforeResume();
+      if (failures > 0) {
+        const known = await beforeResume();
+        if (typeof known === 'bigint' && known >= next) next = known + 1n;
+      }
       do {
         const begin: bigint = isPast && next > 1n ? next - 1n : next;
         let isCreated: boolean = begin !== next;
