@@ -1,7 +1,8 @@
 /** The composition root: the only file that builds the parts and knows all of them. */
 import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
 import type { CacheOptions } from './cache/cache-options.ts';
-import { Cache, type CacheContext } from './cache/cache.ts';
+import type { Cache, CacheContext } from './cache/cache.ts';
+import { openCache } from './cache/caches.ts';
 import { completeOptions as completeConfigOptions, type ConfigOptions } from './config/config-options.ts';
 import { ConfigWriter } from './config/config-writer.ts';
 import { Config } from './config/config.ts';
@@ -189,12 +190,14 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
-   * The keys under a prefix, kept in memory: read without I/O, with their age and revision. Begins to follow them at once. `routes/` and
-   * `routes/eu/` are caches of their own, the first one containing the second.
+   * The keys under a prefix, kept in memory: read without I/O, with their age and revision. Begins to follow them at once; with
+   * `keys: 'on-demand'` it follows those that are read, each from its first `read` until it is the one whose use is longest ago. `routes/`
+   * and `routes/eu/` are caches of their own, the first one containing the second. Throws a TypeError or RangeError for options that
+   * cannot work.
    */
   cache(prefix: string, options: CacheOptions = {}): Cache {
     this.#expectOpen();
-    return new Cache(this.#caches, prefix, options);
+    return openCache(this.#caches, prefix, options);
   }
 
   /**

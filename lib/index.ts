@@ -1,5 +1,5 @@
-export type { Cache, CacheChange, CacheStats, ReadOptions, WriteOptions } from './cache/cache.ts';
-export type { CacheOptions } from './cache/cache-options.ts';
+export type { Cache, CacheChange, CacheStats, ReadOptions, ReadyOptions, WriteOptions } from './cache/cache.ts';
+export type { CacheOptions, OnDemandCacheOptions, PrefixCacheOptions } from './cache/cache-options.ts';
 export type { CachedEntry, Source } from './cache/cached-entry.ts';
 export type { Config, ConfigWriteOptions } from './config/config.ts';
 export type { ConfigEntry, ConfigSource } from './config/config-entry.ts';

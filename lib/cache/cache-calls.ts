@@ -1,0 +1,88 @@
+import { expectDuration, expectSignal } from '../arguments.ts';
+import { ClosedError, CoordinationUnavailableError, TooStaleError } from '../errors.ts';
+import type { Replica } from '../replica/replica.ts';
+import { linkSignals } from '../runtime/abort.ts';
+import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
+import { asPublicError } from '../store/store-error.ts';
+import type { CacheContext } from './cache.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Why nothing came within the deadline, where that is known. */
+  readonly why?: () => Error | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The calls of one cache: each within its deadline, none after the closing, and with errors that its caller understands. */
+export class CacheCalls {
+  readonly #context: CacheContext;
+  readonly #name: string;
+  readonly #closing = new AbortController();
+
+  constructor(context: CacheContext, prefix: string) {
+    this.#context = context;
+    this.#name = `the cache ${JSON.stringify(prefix)}`;
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Nothing is begun any more, and what reads is given up. */
+  close(): void {
+    if (!this.isClosed) this.#closing.abort(new ClosedError(`${capital(this.#name)} is closed.`));
+  }
+
+  /** Settles at its deadline whatever `act` does. */
+  async read<T>(what: string, options: CallOptions, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMs = this.#context.deadlineMs } = options;
+    expectDuration('timeoutMs', timeoutMs);
+    const { signal, unlink } = linkSignals(expectSignal(options.signal), this.#closing.signal);
+    return await this.#translated(what, options, () =>
+      withinDeadline(this.#context.runtime.clock, timeoutMs, signal, act),
+    ).finally(unlink);
+  }
+
+  /** Refused at once while there is no contact. Leaves the last word to `act`, which knows whether something was sent. */
+  async write<T>(what: string, options: CallOptions, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await this.#translated(what, options, () => {
+      const { clock } = this.#context.runtime;
+      return underDeadline(clock, this.#context.deadlineMs, expectSignal(options.signal), (signal) => {
+        this.expectContact(what);
+        return act(signal);
+      });
+    });
+  }
+
+  expectContact(what: string): void {
+    if (this.#context.health.state !== 'degraded') return;
+    throw new CoordinationUnavailableError(
+      `Could not ${what}: there has been no contact with etcd for longer than a lease lasts. Nothing was sent, and nothing is queued.`,
+    );
+  }
+
+  /** Throws TooStaleError for what is older than that. */
+  expectFresh(replica: Replica, maxStalenessMs: number): void {
+    const ageMs = replica.ageMs();
+    if (ageMs <= maxStalenessMs) return;
+    throw new TooStaleError(
+      `What ${this.#name} knows was last proved ${Math.round(ageMs)} ms ago, and ${maxStalenessMs} is the limit.`,
+    );
+  }
+
+  async #translated<T>(what: string, { why }: CallOptions, act: () => Promise<T>): Promise<T> {
+    this.#closing.signal.throwIfAborted();
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof DeadlineReached)) throw asPublicError(error, `${what} in ${this.#name}`);
+      throw new CoordinationUnavailableError(`etcd did not answer in time about ${this.#name}.`, {
+        cause: why?.() ?? error,
+      });
+    }
+  }
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
