@@ -11,7 +11,7 @@ export interface Change extends Pace {
   readonly sentAt: bigint;
 }
 
-/** After an outage somebody has to wait for etcd; and a rollout is told about a second late. */
+/** After an outage etcd has to be waited for, longer on a busy machine; and a rollout is told about a second late. */
 const LIMIT_MS = 10_000;
 
 export class Operator implements AsyncDisposable {
@@ -24,6 +24,7 @@ export class Operator implements AsyncDisposable {
       namespace: 'demo',
       instanceId: 'operator',
       session: { ttlMs },
+      request: { deadlineMs: LIMIT_MS },
     });
     this.#pace = openPace(this.#coordinator);
   }
