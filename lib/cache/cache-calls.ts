@@ -1,9 +1,8 @@
 import { expectDuration, expectSignal } from '../arguments.ts';
 import { ClosedError, CoordinationUnavailableError, TooStaleError } from '../errors.ts';
 import type { Replica } from '../replica/replica.ts';
-import { linkSignals } from '../runtime/abort.ts';
 import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
-import { asPublicError } from '../store/store-error.ts';
+import { asPublicError, StoreError } from '../store/store-error.ts';
 import type { CacheContext } from './cache.ts';
 
 export interface CallOptions {
@@ -17,7 +16,7 @@ export interface CallOptions {
 export class CacheCalls {
   readonly #context: CacheContext;
   readonly #name: string;
-  readonly #closing = new AbortController();
+  #closed: ClosedError | undefined;
 
   constructor(context: CacheContext, prefix: string) {
     this.#context = context;
@@ -25,22 +24,26 @@ export class CacheCalls {
   }
 
   get isClosed(): boolean {
-    return this.#closing.signal.aborted;
+    return this.#closed !== undefined;
   }
 
-  /** Nothing is begun any more, and what reads is given up. */
+  /** Nothing is begun any more, and what fails from now on failed for that. */
   close(): void {
-    if (!this.isClosed) this.#closing.abort(new ClosedError(`${capital(this.#name)} is closed.`));
+    this.#closed ??= new ClosedError(`${capital(this.#name)} is closed.`);
+  }
+
+  expectOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
   }
 
   /** Settles at its deadline whatever `act` does. */
   async read<T>(what: string, options: CallOptions, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { timeoutMs = this.#context.deadlineMs } = options;
     expectDuration('timeoutMs', timeoutMs);
-    const { signal, unlink } = linkSignals(expectSignal(options.signal), this.#closing.signal);
+    const caller = expectSignal(options.signal);
     return await this.#translated(what, options, () =>
-      withinDeadline(this.#context.runtime.clock, timeoutMs, signal, act),
-    ).finally(unlink);
+      withinDeadline(this.#context.runtime.clock, timeoutMs, caller, act),
+    );
   }
 
   /** Refused at once while there is no contact. Leaves the last word to `act`, which knows whether something was sent. */
@@ -71,10 +74,11 @@ export class CacheCalls {
   }
 
   async #translated<T>(what: string, { why }: CallOptions, act: () => Promise<T>): Promise<T> {
-    this.#closing.signal.throwIfAborted();
+    this.expectOpen();
     try {
       return await act();
     } catch (error) {
+      if (error instanceof StoreError && error.reason === 'closed') this.expectOpen();
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, `${what} in ${this.#name}`);
       throw new CoordinationUnavailableError(`etcd did not answer in time about ${this.#name}.`, {
         cause: why?.() ?? error,

@@ -50,6 +50,8 @@ export class OnDemandCache implements Cache, Keeper {
   readonly #watchers: CacheWatchers;
   readonly #root: string;
   readonly #kept: LRUCache<string, KeptKey>;
+  /** The shares of those who wait. */
+  readonly #loading = new Set<ReplicaShare>();
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -134,7 +136,7 @@ export class OnDemandCache implements Cache, Keeper {
     this.#calls.close();
     this.#context.opened.delete(this);
     this.#watchers.close();
-    await Promise.all([...this.#kept.values()].map((kept) => kept.release()));
+    await Promise.all([...this.#loading, ...this.#kept.values()].map((share) => share.release()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -164,13 +166,16 @@ export class OnDemandCache implements Cache, Keeper {
       if (!this.#kept.has(key)) this.#calls.expectContact(`read ${show(key)}`);
       const mine = this.#context.replicas.open(span);
       share = mine;
+      this.#loading.add(mine);
       try {
         await mine.replica.reached(minRevision, signal);
         if (isLinearizable) await mine.replica.confirm(signal);
         /* The caller may have been answered already, and the cache closed. */
         signal.throwIfAborted();
+        this.#calls.expectOpen();
         return this.#keep(key, span);
       } finally {
+        this.#loading.delete(mine);
         void mine.release();
       }
     });

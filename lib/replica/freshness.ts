@@ -166,7 +166,7 @@ export class Freshness {
         await this.#replica.change(leftMs, signal);
       }
     } finally {
-      trail.close(question);
+      trail.close();
     }
   }
 }

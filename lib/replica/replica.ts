@@ -56,7 +56,6 @@ export class Replica {
   readonly #repetition: Repetition;
   readonly #options: ReplicaOptions;
   readonly #questions: Questions;
-  readonly #closed = new AbortController();
   readonly #followers = new Set<Follower>();
   readonly #freshness: Freshness;
   #contents = new Contents();
@@ -67,9 +66,11 @@ export class Replica {
   #resyncs = 0;
   /** There was a resync of which no change could tell yet. */
   #isGapUntold = false;
-  #life: AbortController | undefined;
-  #wakers = new Set<() => void>();
+  #life = new AbortController();
+  /** Those who wait for a change, if anybody does: there may be ten thousand replicas, and few are waited for. */
+  #wakers: Set<() => void> | undefined;
   #run: Promise<void> | undefined;
+  #closed: StoreError | undefined;
 
   /** `questions`: those that it is to ask together with others. */
   constructor(
@@ -143,7 +144,7 @@ export class Replica {
   async reached(revision: bigint, signal: AbortSignal): Promise<void> {
     while (this.#origin !== 'store' || this.revision < revision) {
       signal.throwIfAborted();
-      this.#closed.signal.throwIfAborted();
+      if (this.#closed !== undefined) throw this.#closed;
       if (this.#failure?.outcome === 'permanent') throw this.#failure;
       await this.#change(signal);
     }
@@ -161,35 +162,35 @@ export class Replica {
 
   /** What is known cannot be trusted any more: list again. */
   resync(reason: string): void {
-    this.#life?.abort(new HistoryChanged(reason));
+    this.#life.abort(new HistoryChanged(reason));
   }
 
   async close(): Promise<void> {
-    this.#closed.abort(new StoreError('closed', 'permanent', 'the replica was closed'));
-    this.#life?.abort(this.#closed.signal.reason);
+    this.#closed ??= new StoreError('closed', 'permanent', 'the replica was closed');
+    this.#life.abort(this.#closed);
     await this.#run;
     this.#wake();
   }
 
   async #keep(): Promise<void> {
-    const { signal: closed } = this.#closed;
-    while (!closed.aborted) {
-      const life = new AbortController();
-      this.#life = life;
+    while (this.#closed === undefined) {
+      const { signal } = this.#life;
+      let failure: unknown;
       try {
-        await this.#list(life.signal);
-        await Promise.race([this.#watch(life.signal), this.#freshness.keep(life.signal)]);
+        await this.#list(signal);
+        await Promise.race([this.#watch(signal), this.#freshness.keep(signal)]);
       } catch (error) {
-        if (closed.aborted) break;
-        await this.#recover(error).catch(() => {});
-      } finally {
-        life.abort(new HistoryChanged('this life of the replica is over'));
+        failure = error;
       }
+      this.#life.abort(new HistoryChanged('this life of the replica is over'));
+      if (this.#closed !== undefined) break;
+      this.#life = new AbortController();
+      await this.#recover(failure, this.#life.signal).catch(() => {});
     }
   }
 
   /** 5. What ends a life: a history that is gone or changed is listed anew at once; a refusal waits for somebody to mend it. */
-  async #recover(error: unknown): Promise<void> {
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { logger, clock } = this.#runtime;
     const where = 'prefix' in this.#options.span ? this.#options.span.prefix : this.#options.span.key;
     if (error instanceof HistoryChanged || (error instanceof StoreError && error.reason === 'compacted')) {
@@ -199,7 +200,7 @@ export class Replica {
     this.#failure = error instanceof StoreError ? error : new StoreError('internal', 'transient', String(error));
     this.#wake();
     logger.error('A replica cannot be kept', { event: 'replica.failed', span: where, reason: this.#failure.message });
-    await sleep(clock, REFUSED_WAIT_MS, this.#closed.signal);
+    await sleep(clock, REFUSED_WAIT_MS, signal);
   }
 
   /** 1 */
@@ -289,6 +290,7 @@ export class Replica {
   #change(signal: AbortSignal): Promise<void> {
     return abortable(
       new Promise((resolve) => {
+        this.#wakers ??= new Set();
         this.#wakers.add(resolve);
       }),
       signal,
@@ -296,8 +298,8 @@ export class Replica {
   }
 
   #wake(): void {
-    const wakers = this.#wakers;
-    this.#wakers = new Set();
+    const wakers = this.#wakers ?? [];
+    this.#wakers = undefined;
     for (const wake of wakers) wake();
   }
 }

@@ -28,8 +28,9 @@ interface Step {
 export class Trail {
   #applied: bigint;
   #size: number;
-  #steps: Step[] = [];
-  readonly #open = new Set<Question>();
+  /** Since the oldest question that is open. */
+  #steps: Step[] | undefined;
+  #open = 0;
 
   /** A replica that holds so many keys, as of a revision. */
   constructor(applied: bigint, size: number) {
@@ -41,7 +42,7 @@ export class Trail {
     const newest = { by: 'mod', order: 'descend' } as const;
     const request = { ...span, minModRevision: this.#applied + 1n, sort: newest, limit: 1, keysOnly: true };
     const question = { request, applied: this.#applied, size: this.#size };
-    this.#open.add(question);
+    this.#open += 1;
     return question;
   }
 
@@ -49,7 +50,9 @@ export class Trail {
   step(revision: bigint, events: readonly WatchEvent[], size: number): void {
     this.#applied = revision;
     this.#size = size;
-    if (this.#open.size > 0) this.#steps.push({ revision, events, size });
+    if (this.#open === 0) return;
+    this.#steps ??= [];
+    this.#steps.push({ revision, events, size });
   }
 
   /**
@@ -60,7 +63,7 @@ export class Trail {
     if (answer.revision < question.applied) return 'refuted';
     const written = new Map<string, bigint>();
     let { size } = question;
-    for (const step of this.#steps) {
+    for (const step of this.#steps ?? []) {
       if (step.revision <= question.applied) continue;
       if (step.revision > answer.revision) break;
       for (const event of step.events) {
@@ -75,8 +78,9 @@ export class Trail {
     return this.#applied < answer.revision ? 'waiting' : 'refuted';
   }
 
-  close(question: Question): void {
-    this.#open.delete(question);
-    if (this.#open.size === 0) this.#steps = [];
+  /** One of the questions is settled. */
+  close(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#steps = undefined;
   }
 }

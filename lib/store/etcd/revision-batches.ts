@@ -11,6 +11,9 @@ export interface SizedBatch {
 /** What an event weighs beside its key and value. */
 const OVERHEAD_BYTES = 200;
 
+/** Most watches never have any: one list for all of them. */
+const NONE: readonly IEvent[] = [];
+
 /**
  * Makes batches of whole revisions out of the answers of one watch.
  *
@@ -20,12 +23,12 @@ const OVERHEAD_BYTES = 200;
  */
 export class RevisionBatches {
   /** Events of one revision that may go on in the next fragment. */
-  #pending: IEvent[] = [];
+  #pending: readonly IEvent[] = NONE;
 
   /** What is complete with this answer, if anything. */
   add(response: IWatchResponse): SizedBatch | undefined {
     const events = [...this.#pending, ...response.events];
-    this.#pending = response.fragment ? eventsOfLastRevision(events) : [];
+    this.#pending = response.fragment ? eventsOfLastRevision(events) : NONE;
     const complete = events.slice(0, events.length - this.#pending.length);
     const last = complete.at(-1);
     if (last === undefined) return undefined;

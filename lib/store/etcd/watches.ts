@@ -56,11 +56,12 @@ export class Watches {
 
   #subscribe(request: WatchRequest, signal: AbortSignal): Feed {
     let leave = (): void => undefined;
-    const left = new AbortController();
+    /* Until it is accepted; afterwards it is not kept, since there may be ten thousand watches. */
+    let left: AbortController | undefined;
     const feed = new Feed(FEED_LIMITS, () => {
       signal.removeEventListener('abort', onAbort);
       this.#feeds.delete(feed);
-      left.abort();
+      left?.abort();
       leave();
     });
     const onAbort = (): void => {
@@ -72,8 +73,9 @@ export class Watches {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
 
-    const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: left.signal };
     const begin = (mayRenew: boolean): void => {
+      left = new AbortController();
+      const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: left.signal };
       const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
         const stream = await this.#stream(bounds);
         /* The reader may have left, and the stream may have broken, since it was there. */
@@ -85,6 +87,7 @@ export class Watches {
         await new Promise<void>((resolve) => {
           leave = stream.watch(request, {
             onCreated: (revision) => {
+              left = undefined;
               resolve();
               feed.push({ revision, events: [] }, 0);
             },
