@@ -196,6 +196,15 @@ test('lead steps down by its own clock before anybody else is elected, waits for
   t.deepEqual(world.cluster.entries(QUEUE), []);
 });
 
+test('lead waits while etcd has no space for a candidate, and leads when it has', async (t) => {
+  const { world, first } = await pair();
+  world.cluster.exceedQuota();
+  const leading = first.lead(() => 'led');
+  await world.advance(30_000);
+  world.cluster.disarmQuota();
+  t.is(await world.settle(leading), 'led');
+});
+
 test('on its signal, lead tells the work, keeps the key until it has ended, and rejects with the reason', async (t) => {
   const { world, first } = await pair();
   const abort = new AbortController();

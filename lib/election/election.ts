@@ -9,7 +9,7 @@
  * exactly what was proclaimed. Who a leader is stands under its session. All candidates are equal; there are no priorities.
  */
 import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
-import { LockTimeoutError } from '../errors.ts';
+import { CoordinationUnavailableError, LockTimeoutError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { QueueReport } from '../queue/inspect.ts';
 import type { Replicas } from '../replica/replicas.ts';
@@ -23,7 +23,7 @@ import type { KeyValue } from '../store/store.ts';
 import { LeaderReader, type Leader } from './leader.ts';
 import { Leadership, leadershipLoss } from './leadership.ts';
 import { Observation } from './observation.ts';
-import { serveTerm } from './term.ts';
+import { serveTerm, type TermOptions } from './term.ts';
 
 export interface CampaignOptions {
   /**
@@ -82,7 +82,7 @@ export interface ElectionContext extends ContestContext {
   readonly opened: Set<{ close(): Promise<void> }>;
 }
 
-/** After a lost term. A term that lasted begins anew at the base. */
+/** After a lost term, or none. A term that lasted begins anew at the base. */
 const CAMPAIGN_BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 /** As a term counts that did: longer than the longest wait. */
@@ -125,7 +125,7 @@ export class Election {
   }
 
   /**
-   * Leads whenever it is elected. Waits through outages. Resolves with the work's result; if the work throws while leading, resigns and
+   * Leads whenever it is elected. Waits through outages, and while etcd has no space. Resolves with the work's result; if the work throws while leading, resigns and
    * rejects with that error. If the leadership is lost first, it waits for the work's end and campaigns again, whatever the work made
    * of it. On its signal: aborts `leadership.signal`, waits for the work, resigns, then rejects with `signal.reason`.
    *
@@ -141,28 +141,42 @@ export class Election {
       throw new TypeError(`Expected onStuck to be 'reject' or 'exit', got ${show(onStuck)}`);
     }
     const signal = expectSignal(options.signal);
-    const { runtime, operations } = this.#context;
+    const { runtime } = this.#context;
     const contest = this.#contest(value);
-    for (let losses = 0; ;) {
-      const tenure = await contest.join({ signal, waitForRecovery: true });
+    for (let failures = 0; ;) {
       const begunAt = runtime.clock.now();
-      const leadership = new Leadership(tenure, contest, operations);
-      const { result, loss } = await serveTerm(runtime, contest, tenure, () => work(leadership), {
-        signal,
-        drainMs,
-        onStuck,
-      });
-      if (tenure.interruption !== undefined) throw tenure.interruption.reason;
-      if (loss === undefined) {
-        if ('error' in result) throw result.error;
-        return result.value;
-      }
-      const workError = 'error' in result ? String(result.error) : undefined;
-      runtime.logger.warn(loss.message, { event: 'election.lost', election: this.name, workError });
-      losses = elapsedMs(begunAt, runtime.clock.now()) > LASTING_TERM_MS ? 0 : losses + 1;
-      const pauseMs = fullJitterMs(losses, CAMPAIGN_BACKOFF, () => runtime.random.uniform());
+      const term = await this.#term(contest, work, { signal, drainMs, onStuck });
+      if ('settled' in term) return term.settled;
+      failures = elapsedMs(begunAt, runtime.clock.now()) > LASTING_TERM_MS ? 0 : failures + 1;
+      const pauseMs = fullJitterMs(failures, CAMPAIGN_BACKOFF, () => runtime.random.uniform());
       await sleep(runtime.clock, pauseMs, signal);
     }
+  }
+
+  /** Campaigns and works once. Nothing is settled if there was no leadership to be had, or if it was lost under the work. */
+  async #term<T>(
+    contest: Contest,
+    work: (leadership: Leadership) => Promise<T> | T,
+    options: TermOptions,
+  ): Promise<{ readonly settled: T } | { readonly lost: true }> {
+    const { runtime, operations } = this.#context;
+    const tenure = await contest.join({ signal: options.signal, waitForRecovery: true }).catch((error: unknown) => {
+      /* Waiting was not enough: etcd answers that it cannot, for want of space for example. Whoever leads for ever tries again. */
+      if (!(error instanceof CoordinationUnavailableError)) throw error;
+      runtime.logger.warn(error.message, { event: 'election.unavailable', election: this.name });
+      return undefined;
+    });
+    if (tenure === undefined) return { lost: true };
+    const leadership = new Leadership(tenure, contest, operations);
+    const { result, loss } = await serveTerm(runtime, contest, tenure, () => work(leadership), options);
+    if (tenure.interruption !== undefined) throw tenure.interruption.reason;
+    if (loss === undefined) {
+      if ('error' in result) throw result.error;
+      return { settled: result.value };
+    }
+    const workError = 'error' in result ? String(result.error) : undefined;
+    runtime.logger.warn(loss.message, { event: 'election.lost', election: this.name, workError });
+    return { lost: true };
   }
 
   /**

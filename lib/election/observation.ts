@@ -87,7 +87,10 @@ export class Observation implements Follower {
     for (const entry of this.#contenders.values()) {
       if (leader === undefined || isBefore(entry, leader)) leader = entry;
     }
-    const isSame = leader?.key === this.#last?.key && leader?.modRevision === this.#last?.modRevision;
+    const isSame =
+      leader?.key === this.#last?.key &&
+      leader?.createRevision === this.#last?.createRevision &&
+      leader?.value === this.#last?.value;
     if (isSame && !isFirst) return;
     this.#last = leader;
     this.#steps.push(leader);
