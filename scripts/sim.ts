@@ -3,7 +3,7 @@
  * prints what happened in it. Exits with 1 if anything was violated.
  */
 import { parseArgs } from 'node:util';
-import { simulateLocks } from '../lib/simulation/lock-simulation.ts';
+import { simulate } from '../lib/simulation/simulation.ts';
 
 const { values } = parseArgs({
   options: {
@@ -17,7 +17,7 @@ if (values.seed === undefined) await runMany(Number(values.from), Number(values.
 else await replay(Number(values.seed));
 
 async function replay(seed: number): Promise<void> {
-  const { lines, hash, violations } = await simulateLocks(seed);
+  const { lines, hash, violations } = await simulate(seed);
   for (const line of lines) console.log(line);
   console.log(`seed ${seed}: ${violations.length} violations, hash ${hash}`);
   if (violations.length > 0) process.exitCode = 1;
@@ -27,7 +27,7 @@ async function runMany(from: number, count: number): Promise<void> {
   const totals = new Map<string, number>();
   const failed = [];
   for (let seed = from; seed < from + count; seed += 1) {
-    const { violations, counts } = await simulateLocks(seed);
+    const { violations, counts } = await simulate(seed);
     for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
     if (violations.length === 0) continue;
     failed.push(seed);

@@ -21,4 +21,6 @@ export const corpus: readonly Find[] = [
     seed: 681,
     was: 'A waiter hung after a restore whose new writes hid the gap, watching from above the deletion: until-deleted.test.ts.',
   },
+  { seed: 286, was: '`lead` rejected while etcd had no space, instead of waiting: election.test.ts.' },
+  { seed: 69, was: 'An observer was told twice of one proclamation that arrived twice: observation.ts.' },
 ];

@@ -1,16 +1,36 @@
 import { createHash } from 'node:crypto';
-import type { HeldLock } from '../lock/held-lock.ts';
 import type { Machine } from './machine.ts';
 
 /** What a worker asked of its coordinator. */
-export type Verb = 'acquire' | 'try' | 'with' | 'all' | 'release' | 'inspect' | 'close' | 'probe';
+export type Verb =
+  | 'acquire'
+  | 'try'
+  | 'with'
+  | 'all'
+  | 'release'
+  | 'inspect'
+  | 'campaign'
+  | 'lead'
+  | 'proclaim'
+  | 'resign'
+  | 'leader'
+  | 'close'
+  | 'probe';
+
+/** What a holder was given: a held lock, or a leadership. */
+export interface Possession {
+  readonly token: bigint;
+  readonly signal: AbortSignal;
+  isHeld(): boolean;
+}
 
 /** One call of the public face, from its start to its end. Times are the world's, in milliseconds. */
 export interface Operation {
   readonly id: number;
   readonly machine: Machine;
   readonly verb: Verb;
-  readonly locks: readonly string[];
+  /** The queues that it is about: `lock/a`, `election/e`. */
+  readonly queues: readonly string[];
   readonly startedAtMs: number;
   /** When it has to have settled, if its machine runs all the time; `undefined`: whenever the lock is free. */
   dueAtMs: number | undefined;
@@ -18,12 +38,12 @@ export interface Operation {
   outcome: string;
 }
 
-/** A lock that an acquire returned, for as long as anybody could still take it for held. */
+/** What an acquire or a campaign returned, for as long as anybody could still take it for held. */
 export interface Hold {
   readonly id: number;
   readonly machine: Machine;
-  readonly lock: string;
-  readonly held: HeldLock;
+  readonly queue: string;
+  readonly held: Possession;
   /** The create revision in its token. */
   readonly revision: bigint;
   readonly startedAtMs: number;
@@ -56,13 +76,13 @@ export class History {
     this.note('!', `${claim}: ${details}`);
   }
 
-  begin(machine: Machine, verb: Verb, locks: readonly string[], withinMs?: number): Operation {
+  begin(machine: Machine, verb: Verb, queues: readonly string[], withinMs?: number): Operation {
     const startedAtMs = this.#nowMs();
     const operation: Operation = {
       id: this.operations.length,
       machine,
       verb,
-      locks,
+      queues,
       startedAtMs,
       dueAtMs: withinMs === undefined ? undefined : startedAtMs + withinMs,
       settledAtMs: undefined,
@@ -71,7 +91,7 @@ export class History {
     this.operations.push(operation);
     this.note(
       machine.name,
-      `#${operation.id} ${verb} ${locks.join('+')}${withinMs === undefined ? '' : ` within ${withinMs}`}`,
+      `#${operation.id} ${verb} ${queues.join('+')}${withinMs === undefined ? '' : ` within ${withinMs}`}`,
     );
     return operation;
   }

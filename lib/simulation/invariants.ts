@@ -4,9 +4,8 @@
  * L1 tokens rise · L2, L3 `isHeld()` says yes only while the key is the queue's first at the server, so never twice · L4 no key is
  * left without somebody who wants it · L6 after the healing everybody gets on · D1 every call settles by its deadline.
  */
-import type { HeldLock } from '../lock/held-lock.ts';
 import { unpackToken } from '../queue/token.ts';
-import type { Hold, Operation, Verb } from './history.ts';
+import type { Hold, Operation, Possession, Verb } from './history.ts';
 import type { Machine } from './machine.ts';
 import { QueueKeys, type KeyLife } from './queue-keys.ts';
 import { ELECTION_MS, type World } from './world.ts';
@@ -24,12 +23,12 @@ export class Invariants {
   readonly #keys: QueueKeys;
   /** Holds of which it is not yet certain that they are over. */
   readonly #watched = new Set<Hold>();
-  readonly #holdOf = new Map<HeldLock, Hold>();
-  /** By lock: the greatest token that any acquire has returned. */
+  readonly #holdOf = new Map<Possession, Hold>();
+  /** By queue: the greatest token that any acquire has returned. */
   readonly #highest = new Map<string, bigint>();
   /** By operation: what {@link #highest} was when it began. */
   readonly #floors = new Map<Operation, ReadonlyMap<string, bigint>>();
-  /** By machine and lock: how many calls and holds are interested, and since when nobody is. */
+  /** By machine and queue: how many calls and holds are interested, and since when nobody is. */
   readonly #interest = new Map<string, { count: number; sinceMs: number }>();
   #zombiesLookedForAtMs = 0;
   /** When somebody last took keys away: what was asked for before can be granted although it is gone. */
@@ -42,55 +41,55 @@ export class Invariants {
     this.#keys = new QueueKeys(world, (life) => this.#checkBirth(life));
   }
 
-  begin(machine: Machine, verb: Verb, locks: readonly string[], withinMs: number | undefined): Operation {
-    const operation = this.#world.history.begin(machine, verb, locks, withinMs);
+  begin(machine: Machine, verb: Verb, queues: readonly string[], withinMs: number | undefined): Operation {
+    const operation = this.#world.history.begin(machine, verb, queues, withinMs);
     this.#floors.set(operation, new Map(this.#highest));
-    for (const lock of locks) this.#interestIn(machine, lock).count += 1;
+    for (const queue of queues) this.#interestIn(machine, queue).count += 1;
     return operation;
   }
 
   end(operation: Operation, outcome: string): void {
     this.#world.history.end(operation, outcome);
     this.#floors.delete(operation);
-    for (const lock of operation.locks) this.#loseInterest(operation.machine, lock);
+    for (const queue of operation.queues) this.#loseInterest(operation.machine, queue);
     this.#checkDue(operation);
   }
 
-  granted(operation: Operation, held: HeldLock): Hold {
+  /** `askedAtMs`: when this very grant was asked for, where that is not when the call began. */
+  granted(operation: Operation, queue: string, held: Possession, askedAtMs: number = operation.startedAtMs): Hold {
     const { history, nowMs } = this.#world;
     const { machine } = operation;
-    const { name: lock, token } = held;
-    history.note(machine.name, `#${operation.id} has ${lock} with ${token}`);
+    const { token } = held;
+    history.note(machine.name, `#${operation.id} has ${queue} with ${token}`);
     const { revision } = unpackToken(token);
-    const floor = this.#floors.get(operation)?.get(lock) ?? 0n;
+    const floor = this.#floors.get(operation)?.get(queue) ?? 0n;
     if (token <= floor)
-      history.violate('L1 tokens rise', `${machine.name} got ${token} for ${lock} after ${floor} had been returned`);
-    if (token > (this.#highest.get(lock) ?? 0n)) this.#highest.set(lock, token);
+      history.violate('L1 tokens rise', `${machine.name} got ${token} for ${queue} after ${floor} had been returned`);
+    if (token > (this.#highest.get(queue) ?? 0n)) this.#highest.set(queue, token);
     const hold: Hold = {
       id: operation.id,
       machine,
-      lock,
+      queue,
       held,
       revision,
-      startedAtMs: operation.startedAtMs,
+      startedAtMs: askedAtMs,
       grantedAtMs: nowMs,
       releasedAtMs: undefined,
       ended: false,
       doomed:
-        operation.startedAtMs <= this.#restoredAtMs ||
-        (operation.startedAtMs <= this.#doomedAtMs && this.#world.ownerOf(lock) !== revision),
+        askedAtMs <= this.#restoredAtMs || (askedAtMs <= this.#doomedAtMs && this.#world.ownerOf(queue) !== revision),
     };
     this.#checkOthersKnow(hold);
     history.holds.push(hold);
     this.#watched.add(hold);
     this.#holdOf.set(held, hold);
-    this.#interestIn(machine, lock).count += 1;
+    this.#interestIn(machine, queue).count += 1;
     return hold;
   }
 
   /** A try found the lock taken: somebody must have had it, or waited for it, at some time while it ran. */
   refused(operation: Operation): void {
-    const [lock = ''] = operation.locks;
+    const [queue = ''] = operation.queues;
     const { history } = this.#world;
     const { machine, startedAtMs } = operation;
     this.#keys.read();
@@ -98,23 +97,23 @@ export class Invariants {
       (other) =>
         other !== operation &&
         other.machine === machine &&
-        other.locks.includes(lock) &&
+        other.queues.includes(queue) &&
         (other.settledAtMs ?? Infinity) >= startedAtMs,
     );
     const holds = history.holds.filter(
-      (hold) => hold.machine === machine && hold.lock === lock && (hold.releasedAtMs ?? Infinity) >= startedAtMs,
+      (hold) => hold.machine === machine && hold.queue === queue && (hold.releasedAtMs ?? Infinity) >= startedAtMs,
     );
-    const keys = this.#keys.during(lock, startedAtMs);
+    const keys = this.#keys.during(queue, startedAtMs);
     if (others.length === 0 && holds.length === 0 && keys.length === 0) {
       history.violate(
         'a try is refused only if somebody has the lock',
-        `${machine.name} #${operation.id} found ${lock} taken`,
+        `${machine.name} #${operation.id} found ${queue} taken`,
       );
     }
   }
 
   /** The holder does not rely on it any more. */
-  letGo(held: HeldLock): void {
+  letGo(held: Possession): void {
     const hold = this.#holdOf.get(held);
     if (hold !== undefined) hold.releasedAtMs ??= this.#world.nowMs;
   }
@@ -136,7 +135,7 @@ export class Invariants {
     this.#keys.read();
     const changed = this.#keys.takeChanged();
     for (const hold of this.#watched) {
-      if (this.#world.asksAlways || changed.has(hold.lock) || hold.releasedAtMs !== undefined) this.#checkHold(hold);
+      if (this.#world.asksAlways || changed.has(hold.queue) || hold.releasedAtMs !== undefined) this.#checkHold(hold);
     }
     if (this.#world.nowMs - this.#zombiesLookedForAtMs >= 250) {
       this.#zombiesLookedForAtMs = this.#world.nowMs;
@@ -153,27 +152,27 @@ export class Invariants {
 
   #checkHold(hold: Hold): void {
     const { history } = this.#world;
-    const { machine, lock, held } = hold;
+    const { machine, queue, held } = hold;
     const isHeld = held.isHeld();
     if (!isHeld) {
-      if (!hold.ended) this.#loseInterest(machine, lock);
+      if (!hold.ended) this.#loseInterest(machine, queue);
       if (!hold.ended && hold.releasedAtMs === undefined) this.losses += 1;
       hold.ended = true;
       if (hold.releasedAtMs !== undefined || machine.isGone) this.#watched.delete(hold);
       return;
     }
     if (hold.ended) {
-      history.violate('what was lost is never revived', `${machine.name} #${hold.id} holds ${lock} again`);
+      history.violate('what was lost is never revived', `${machine.name} #${hold.id} holds ${queue} again`);
       hold.ended = false;
-      this.#interestIn(machine, lock).count += 1;
+      this.#interestIn(machine, queue).count += 1;
     }
     if (hold.doomed) return;
-    const owner = this.#world.ownerOf(lock);
+    const owner = this.#world.ownerOf(queue);
     if (owner !== hold.revision) {
       hold.doomed = true;
       history.violate(
         'L3 held means first in the queue',
-        `${machine.name} #${hold.id} believes to hold ${lock} by ${hold.revision}, the owner is ${owner}`,
+        `${machine.name} #${hold.id} believes to hold ${queue} by ${hold.revision}, the owner is ${owner}`,
       );
     }
   }
@@ -181,16 +180,16 @@ export class Invariants {
   /** Who lost the key by somebody's hand, or by a restore, is told by the audit at the latest. */
   #checkDoomed(hold: Hold): void {
     const { cluster, history, nowMs, setup } = this.#world;
-    const { machine, lock, id, held, revision } = hold;
+    const { machine, queue, id, held, revision } = hold;
     const quietMs =
       nowMs - Math.max(this.#doomedAtMs, machine.faultyUntilMs, this.#world.troubledUntilMs, hold.grantedAtMs);
     if (!hold.doomed || hold.ended || quietMs < 2 * setup.ttlMs || !machine.ranSince(nowMs - quietMs)) return;
     const stands = cluster
-      .entries(this.#world.prefixOf(lock))
+      .entries(this.#world.prefixOf(queue))
       .some(({ createRevision }) => createRevision === revision);
     if (stands || !held.isHeld()) return;
     hold.ended = true;
-    history.violate('who lost a key is told', `${machine.name} #${id} still holds ${lock} after ${quietMs} ms`);
+    history.violate('who lost a key is told', `${machine.name} #${id} still holds ${queue} after ${quietMs} ms`);
   }
 
   /** Whoever held it before knows by now, if its event loop has been running: its signal aborted before somebody else got it. */
@@ -198,18 +197,18 @@ export class Invariants {
     const { history, setup, nowMs } = this.#world;
     if (hold.doomed) return;
     for (const before of this.#watched) {
-      if (before.lock !== hold.lock || before.releasedAtMs !== undefined || before.doomed) continue;
+      if (before.queue !== hold.queue || before.releasedAtMs !== undefined || before.doomed) continue;
       /* The signal first: to ask whether it holds would tell it. */
       const isTold = before.held.signal.aborted || !before.machine.ranSince(nowMs - setup.ttlMs);
       if (before.held.isHeld()) {
         history.violate(
           'L2 one holder at a time',
-          `${before.machine.name} #${before.id} and ${hold.machine.name} #${hold.id} hold ${hold.lock}`,
+          `${before.machine.name} #${before.id} and ${hold.machine.name} #${hold.id} hold ${hold.queue}`,
         );
       } else if (!isTold) {
         history.violate(
           'a holder is told before the next one has it',
-          `${before.machine.name} #${before.id} of ${hold.lock}`,
+          `${before.machine.name} #${before.id} of ${hold.queue}`,
         );
       }
     }
@@ -234,9 +233,9 @@ export class Invariants {
     const { history, setup, nowMs, troubledUntilMs } = this.#world;
     for (const hold of this.#watched) this.#checkDoomed(hold);
     for (const life of this.#keys.alive) {
-      const { machine, lock, sinceMs: bornAtMs } = life;
+      const { machine, queue, sinceMs: bornAtMs } = life;
       if (machine === undefined || life.reported) continue;
-      const interest = this.#interest.get(`${machine.name} ${lock}`);
+      const interest = this.#interest.get(`${machine.name} ${queue}`);
       if (interest !== undefined && interest.count > 0 && !machine.isGone) continue;
       const sinceMs = Math.max(interest?.sinceMs ?? 0, bornAtMs, troubledUntilMs, machine.faultyUntilMs);
       /* What a restore brought back is noticed within a TTL, and its lease is then left to its own end, another TTL later. */
@@ -258,9 +257,9 @@ export class Invariants {
    * A request that was late on its way comes to nothing once its ticket has been settled, which takes no longer than a few attempts
    * after the last fault.
    */
-  #checkBirth({ key, lock, machine, isFirst }: KeyLife): void {
+  #checkBirth({ key, queue, machine, isFirst }: KeyLife): void {
     if (machine === undefined || (machine.repeatsItself && !isFirst)) return;
-    const interest = this.#interestIn(machine, lock);
+    const interest = this.#interestIn(machine, queue);
     const sinceMs = Math.max(interest.sinceMs, machine.faultyUntilMs);
     const { nowMs, history } = this.#world;
     if (interest.count > 0 || !machine.ranSince(sinceMs)) return;
@@ -272,15 +271,15 @@ export class Invariants {
     }
   }
 
-  #interestIn(machine: Machine, lock: string): { count: number; sinceMs: number } {
-    const name = `${machine.name} ${lock}`;
+  #interestIn(machine: Machine, queue: string): { count: number; sinceMs: number } {
+    const name = `${machine.name} ${queue}`;
     const interest = this.#interest.get(name) ?? { count: 0, sinceMs: 0 };
     this.#interest.set(name, interest);
     return interest;
   }
 
-  #loseInterest(machine: Machine, lock: string): void {
-    const interest = this.#interestIn(machine, lock);
+  #loseInterest(machine: Machine, queue: string): void {
+    const interest = this.#interestIn(machine, queue);
     interest.count -= 1;
     interest.sinceMs = this.#world.nowMs;
   }

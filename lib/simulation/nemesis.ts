@@ -6,6 +6,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Call } from '../store/memory/call.ts';
 import type { Snapshot } from '../store/memory/memory-cluster.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
+import type { Calls } from './calls.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import type { Workload } from './workload.ts';
@@ -221,7 +222,7 @@ const HOST = {
   },
   'a process is restarted': ({ machine, nemesis, random }) => {
     const drainMs = random.pick([0, 300, 2_000]);
-    nemesis.replace(machine, () => nemesis.workload.close(machine, drainMs));
+    nemesis.replace(machine, () => nemesis.calls.close(machine, drainMs));
     return undefined;
   },
 } satisfies Readonly<Record<string, Fault>>;
@@ -251,20 +252,28 @@ const KINDS: readonly Readonly<Record<string, Fault>>[] = [NETWORK, NETWORK, NET
 
 export class Nemesis {
   readonly world: World;
-  readonly workload: Workload;
+  readonly calls: Calls;
   readonly invariants: Invariants;
   readonly counts: Map<string, number> = new Map();
   /** Whether this run suspends machines; one that does sets no wall clock back. */
   readonly suspends: boolean;
+  readonly #workloads: readonly Workload[];
   readonly #random: SeededRandom;
   readonly #mood: readonly (readonly [string, Fault])[];
   #snapshot: Snapshot;
   #epoch = 0;
   #boots = 0;
 
-  constructor(world: World, workload: Workload, invariants: Invariants, random: SeededRandom) {
+  constructor(
+    world: World,
+    workloads: readonly Workload[],
+    calls: Calls,
+    invariants: Invariants,
+    random: SeededRandom,
+  ) {
     this.world = world;
-    this.workload = workload;
+    this.#workloads = workloads;
+    this.calls = calls;
     this.invariants = invariants;
     this.#random = random;
     this.#snapshot = world.cluster.snapshot();
@@ -275,7 +284,8 @@ export class Nemesis {
 
   boot(): void {
     this.#boots += 1;
-    this.workload.start(this.world.boot(`m${this.#boots}`), this.#random.fork());
+    const machine = this.world.boot(`m${this.#boots}`);
+    for (const workload of this.#workloads) workload.start(machine, this.#random.fork());
   }
 
   /** Ends a process, and starts another in its place. */
@@ -292,6 +302,7 @@ export class Nemesis {
     world.cluster.restore(this.#snapshot);
     world.cluster.put('sim/epoch', String(this.#epoch));
     this.invariants.restored();
+    for (const workload of this.#workloads) workload.restored?.();
   }
 
   /** Makes trouble for as long as the run is to have some, then takes all of it back. */

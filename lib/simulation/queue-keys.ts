@@ -2,10 +2,10 @@ import { leaseOfQueueKey } from '../session/keyspace.ts';
 import type { Machine } from './machine.ts';
 import type { World } from './world.ts';
 
-/** A key in a lock's queue, from its put to its delete. */
+/** A key in a queue, from its put to its delete. */
 export interface KeyLife {
   readonly key: string;
-  readonly lock: string;
+  readonly queue: string;
   /** Whose lease it is on. */
   readonly machine: Machine | undefined;
   readonly sinceMs: number;
@@ -31,7 +31,7 @@ export class QueueKeys {
     this.#onBirth = onBirth;
   }
 
-  /** The locks in whose queues something has changed since this was last asked. */
+  /** The queues in which something has changed since this was last asked. */
   takeChanged(): ReadonlySet<string> {
     const changed = new Set(this.#changed);
     this.#changed.clear();
@@ -42,9 +42,9 @@ export class QueueKeys {
     return this.#alive.values();
   }
 
-  /** Keys of a lock that stood at some time from `sinceMs` until now. */
-  during(lock: string, sinceMs: number): readonly KeyLife[] {
-    return [...this.#alive.values(), ...this.#past].filter((life) => life.lock === lock && life.untilMs >= sinceMs);
+  /** Keys of a queue that stood at some time from `sinceMs` until now. */
+  during(queue: string, sinceMs: number): readonly KeyLife[] {
+    return [...this.#alive.values(), ...this.#past].filter((life) => life.queue === queue && life.untilMs >= sinceMs);
   }
 
   /** Takes in what the store has done since the last time. */
@@ -69,19 +69,20 @@ export class QueueKeys {
   }
 
   #put(key: string, value: string, nowMs: number): void {
-    const [, room, name = ''] = key.split('/');
-    if (room === 'session') {
+    const [, room, name = '', marker] = key.split('/');
+    if (room === 'session' && marker === undefined) {
       const { instanceId } = JSON.parse(value) as { instanceId: string };
       const machine = this.#world.machines.find((machine) => machine.name === instanceId);
       if (machine !== undefined) this.#machineOfLease.set(BigInt(`0x${name}`), machine);
     }
-    if (room !== 'lock' || this.#alive.has(key)) return;
+    if ((room !== 'lock' && room !== 'election') || this.#alive.has(key)) return;
+    const queue = `${room}/${name}`;
     const lease = leaseOfQueueKey(key);
     const machine = lease === undefined ? undefined : this.#machineOfLease.get(lease);
     const isFirst = !this.#known.has(key);
-    const life: KeyLife = { key, lock: name, machine, sinceMs: nowMs, untilMs: Infinity, isFirst, reported: false };
+    const life: KeyLife = { key, queue, machine, sinceMs: nowMs, untilMs: Infinity, isFirst, reported: false };
     this.#known.add(key);
-    this.#changed.add(name);
+    this.#changed.add(queue);
     this.#alive.set(key, life);
     this.#onBirth(life);
   }
@@ -90,7 +91,7 @@ export class QueueKeys {
     const life = this.#alive.get(key);
     if (life === undefined) return;
     life.untilMs = nowMs;
-    this.#changed.add(life.lock);
+    this.#changed.add(life.queue);
     this.#alive.delete(key);
     this.#past.push(life);
   }

@@ -1,11 +1,11 @@
 import type { ExecutionContext } from 'ava';
-import { simulateLocks, type SimulationResult } from './lock-simulation.ts';
+import { simulate, type SimulationResult } from './simulation.ts';
 
 /** Runs seeds and fails, with what to type to see it again, for each in which anything was violated. */
 export async function checkSeeds(t: ExecutionContext, seeds: readonly number[]): Promise<readonly SimulationResult[]> {
   const results: SimulationResult[] = [];
   for (const seed of seeds) {
-    const result = await simulateLocks(seed);
+    const result = await simulate(seed);
     results.push(result);
     t.deepEqual(result.violations, [], `npm run sim -- --seed ${seed}`);
   }

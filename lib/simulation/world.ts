@@ -15,7 +15,12 @@ export interface Setup {
   readonly machines: number;
   readonly workers: number;
   readonly chaosMs: number;
+  /** What the machines do. */
+  readonly uses: readonly Use[];
 }
+
+/** What the coordinators are used for in a run. */
+export type Use = 'locks' | 'elections';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -31,6 +36,7 @@ function drawSetup(random: SeededRandom): Setup {
     machines: random.integer(2, 4),
     workers: random.integer(1, 3),
     chaosMs: 5_000 + 3 * ttlMs,
+    uses: random.pick<readonly Use[]>([['locks'], ['locks'], ['elections'], ['locks', 'elections']]),
   };
 }
 
@@ -44,6 +50,7 @@ export class World {
   /** Every machine that ever was. */
   readonly machines: Machine[] = [];
   readonly locks: readonly string[] = ['a', 'b'];
+  readonly election: string = 'e';
   /** The share of holders that keep their lock for longer than a lease lasts. */
   readonly longHolds: number;
   /**
@@ -91,14 +98,19 @@ export class World {
     this.troubledUntilMs = Math.max(this.troubledUntilMs, untilMs);
   }
 
-  prefixOf(lock: string): string {
-    return `sim/lock/${lock}/`;
+  /** What can be had: `lock/a`, `election/e`. */
+  get queues(): readonly string[] {
+    return [...this.locks.map((lock) => `lock/${lock}`), `election/${this.election}`];
   }
 
-  /** What the holder of a lock is at the server, now: the create revision of its key. */
-  ownerOf(lock: string): bigint | undefined {
+  prefixOf(queue: string): string {
+    return `sim/${queue}/`;
+  }
+
+  /** Who holds a queue at the server, now: the create revision of its key. */
+  ownerOf(queue: string): bigint | undefined {
     let owner: bigint | undefined;
-    for (const { createRevision } of this.cluster.entries(this.prefixOf(lock))) {
+    for (const { createRevision } of this.cluster.entries(this.prefixOf(queue))) {
       if (owner === undefined || createRevision < owner) owner = createRevision;
     }
     return owner;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { corpus } from './corpus.ts';
-import { simulateLocks } from './lock-simulation.ts';
 import { checkSeeds, seedsFrom } from './seeds.ts';
+import { simulate } from './simulation.ts';
 
 test('seeds that once found a bug find none', async (t) => {
   await checkSeeds(
@@ -11,10 +11,10 @@ test('seeds that once found a bug find none', async (t) => {
 });
 
 test('a seed gives the same run each time, line by line, whatever runs beside it', async (t) => {
-  const [first, , again] = await Promise.all([simulateLocks(5), simulateLocks(6), simulateLocks(5)]);
+  const [first, , again] = await Promise.all([simulate(5), simulate(6), simulate(5)]);
   t.deepEqual(first.lines, again.lines);
   t.is(first.hash, again.hash);
-  t.not(first.hash, (await simulateLocks(6)).hash);
+  t.not(first.hash, (await simulate(6)).hash);
 });
 
 test('what happens in the runs would have lost updates without a guard, and locks without a lease', async (t) => {

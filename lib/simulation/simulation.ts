@@ -1,19 +1,22 @@
 /**
- * Fenced locks and everything that can go wrong with them, in virtual time, from a seed.
+ * Locks, elections and everything that can go wrong with them, in virtual time, from a seed.
  *
- * 1. Machines with the real coordinator take, hold and release two locks in every way there is; see workload.ts.
+ * 1. Machines with the real coordinator take, hold and release in every way there is; see lock-workload.ts, election-workload.ts.
  * 2. The network, etcd, the machines and their clocks fail as the seed says; see nemesis.ts.
  * 3. At every instant the invariants are looked at; see invariants.ts.
- * 4. Everything is healed: who waits has to get on, and every machine has to get every lock.
+ * 4. Everything is healed: who waits has to get on, and every machine has to get everything.
  * 5. Everything is closed: nothing may be left in etcd, and no timer and no watch in the processes.
  *
  * The same seed gives the same run, line by line: replay one with `npm run sim -- --seed N`.
  */
 import { SeededRandom } from '../testing/seeded-random.ts';
+import { Calls } from './calls.ts';
+import { ElectionWorkload } from './election-workload.ts';
 import { Invariants } from './invariants.ts';
+import { LockWorkload } from './lock-workload.ts';
 import { Nemesis } from './nemesis.ts';
-import { Workload } from './workload.ts';
-import { ELECTION_MS, World } from './world.ts';
+import type { Workload } from './workload.ts';
+import { ELECTION_MS, World, type Use } from './world.ts';
 
 export interface SimulationResult {
   readonly seed: number;
@@ -27,13 +30,19 @@ export interface SimulationResult {
 /** How long a holder that is told to come to an end takes for it, at most, in milliseconds, with what it sends. */
 const HAND_OVER_MS = 1_000;
 
-export async function simulateLocks(seed: number): Promise<SimulationResult> {
+const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants, calls: Calls) => Workload>> = {
+  locks: LockWorkload,
+  elections: ElectionWorkload,
+};
+
+export async function simulate(seed: number): Promise<SimulationResult> {
   const random = new SeededRandom(seed);
   const world = new World(random);
   const invariants = new Invariants(world);
-  const workload = new Workload(world, invariants);
-  const nemesis = new Nemesis(world, workload, invariants, random.fork());
-  const simulation = new Simulation(world, invariants, workload);
+  const calls = new Calls(world, invariants);
+  const workloads = world.setup.uses.map((use) => new WORKLOADS[use](world, invariants, calls));
+  const nemesis = new Nemesis(world, workloads, calls, invariants, random.fork());
+  const simulation = new Simulation(world, invariants, calls, workloads);
 
   world.history.note('-', JSON.stringify(world.setup));
   await simulation.until(nemesis.run(), 10 * world.setup.chaosMs);
@@ -44,6 +53,7 @@ export async function simulateLocks(seed: number): Promise<SimulationResult> {
   if (register.lost > 0) history.violate('a guarded counter loses no update', `${register.lost} were lost`);
   const counts = new Map([
     ...nemesis.counts,
+    ...workloads.flatMap((workload) => [...(workload.counts ?? [])]),
     ['grants', history.holds.length],
     ['losses', invariants.losses],
     ['updates accepted', register.accepted],
@@ -60,12 +70,14 @@ export async function simulateLocks(seed: number): Promise<SimulationResult> {
 class Simulation {
   readonly #world: World;
   readonly #invariants: Invariants;
-  readonly #workload: Workload;
+  readonly #calls: Calls;
+  readonly #workloads: readonly Workload[];
 
-  constructor(world: World, invariants: Invariants, workload: Workload) {
+  constructor(world: World, invariants: Invariants, calls: Calls, workloads: readonly Workload[]) {
     this.#world = world;
     this.#invariants = invariants;
-    this.#workload = workload;
+    this.#calls = calls;
+    this.#workloads = workloads;
   }
 
   /** Lets time pass, instant by instant, until `done` settles or the time is over. Tells whether it settled. */
@@ -81,7 +93,7 @@ class Simulation {
     return progress.settled;
   }
 
-  /** L6: after the healing whoever waits gets on, and every lock can be had by everybody. */
+  /** L6: after the healing whoever waits gets on, and everything can be had by everybody. */
   async recover(): Promise<void> {
     const { clock, history, setup } = this.#world;
     const recoveryMs = setup.ttlMs + 2 * ELECTION_MS + 2_000;
@@ -97,14 +109,14 @@ class Simulation {
     /* Nobody wants anything for a while: whatever is late on its way arrives now, and must come to nothing. */
     await this.#rest(Math.max(0, this.#world.troubledUntilMs - clock.elapsedMs) + 500);
     const probes = this.#world.up.flatMap((machine) =>
-      this.#world.locks.map((lock) => this.#workload.probe(machine, lock, recoveryMs)),
+      this.#workloads.map((workload) => workload.probe(machine, recoveryMs)),
     );
     await this.until(Promise.all(probes), recoveryMs + 1_000);
   }
 
   async close(): Promise<void> {
     const { clock, cluster, history, machines, setup, troubledUntilMs, up } = this.#world;
-    await this.until(Promise.all(up.map((machine) => this.#workload.close(machine, 1_000))), 10_000);
+    await this.until(Promise.all(up.map((machine) => this.#calls.close(machine, 1_000))), 10_000);
     this.#invariants.checkPending();
     /* Leases of those that were killed, or closed while etcd was away, end by themselves. */
     const restMs = Math.max(0, troubledUntilMs - clock.elapsedMs) + 2 * setup.ttlMs + 1_000;
@@ -137,5 +149,6 @@ class Simulation {
     const { clock } = this.#world;
     await clock.advance(Math.min(clock.nextTimerMs ?? Number.POSITIVE_INFINITY, untilMs - clock.elapsedMs));
     this.#invariants.look();
+    for (const workload of this.#workloads) workload.look?.();
   }
 }

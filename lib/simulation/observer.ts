@@ -1,0 +1,53 @@
+import type { Leader } from '../election/leader.ts';
+import { unpackToken } from '../queue/token.ts';
+import type { Machine } from './machine.ts';
+import { isReign, type Reigns } from './reigns.ts';
+import type { World } from './world.ts';
+
+/** One who observes an election on a machine. E3: what it is told is an ordered subsequence of the reigns, absence included. */
+export class Observer {
+  readonly machine: Machine;
+  readonly #world: World;
+  readonly #reigns: Reigns;
+  /** How many reigns are behind what it was told last. */
+  #position = 0;
+  #told: { readonly revision: bigint; readonly value: string } | undefined;
+  #wasTold = false;
+
+  constructor(world: World, machine: Machine, reigns: Reigns) {
+    this.#world = world;
+    this.machine = machine;
+    this.#reigns = reigns;
+    const sequence = machine.coordinator.election(world.election).observe();
+    void (async () => {
+      for await (const leader of sequence) this.#hear(leader);
+    })().catch((error: unknown) => {
+      world.history.violate('an observer ends only with its coordinator', `${machine.name}: ${String(error)}`);
+    });
+  }
+
+  /** It knows how things are. */
+  get isCurrent(): boolean {
+    const { last } = this.#reigns;
+    return this.#wasTold && last !== undefined && isReign(last, this.#told);
+  }
+
+  #hear(leader: Leader | undefined): void {
+    const { history } = this.#world;
+    this.#told = leader && { revision: unpackToken(leader.token).revision, value: leader.value };
+    this.#wasTold = true;
+    const shown = leader === undefined ? 'nobody' : `${leader.instanceId ?? '?'} ${leader.value} ${leader.token}`;
+    history.note(this.machine.name, `is told of ${shown}`);
+    this.#reigns.read();
+    const found = this.#reigns.all.findIndex((reign, index) => index >= this.#position && isReign(reign, this.#told));
+    if (found === -1) {
+      const isOld = this.#reigns.all.some((reign) => isReign(reign, this.#told));
+      history.violate(
+        'E3 an observer is told of the leaders there were, in order',
+        `${this.machine.name} was told of ${shown}, ${isOld ? 'out of order' : 'who never led'}`,
+      );
+      return;
+    }
+    this.#position = found + 1;
+  }
+}
