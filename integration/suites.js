@@ -3,5 +3,6 @@ export const long = [
   'integration/demo.test.ts',
   'integration/replica/cuts.test.ts',
   'integration/replica/staleness.test.ts',
+  'integration/servers/partitions.test.ts',
   'integration/store/model.test.ts',
 ];

@@ -34,3 +34,18 @@ test('a cluster works on without one member, and takes it back after a restart',
   await leader.restart();
   t.is(await leader.etcdctl(['get', 'alone', '--print-value-only']), 'two\n');
 });
+
+test('a leader that is cut off from its peers is deposed, goes on serving what it knows, and follows when healed', async (t) => {
+  await using cluster = await EtcdCluster.start({ partitionable: true });
+  const deposed = await cluster.leader();
+  cluster.partition(deposed);
+  const next = await cluster.leader();
+  t.not(next, deposed);
+  await next.etcdctl(['put', 'after', 'the cut']);
+  t.is(await deposed.etcdctl(['get', 'after', '--consistency', 's', '--print-value-only']), '');
+  await t.throwsAsync(deposed.etcdctl(['--command-timeout', '500ms', 'get', 'after']));
+
+  cluster.heal();
+  await deposed.untilHealthy();
+  t.is(await deposed.etcdctl(['get', 'after', '--print-value-only']), 'the cut\n');
+});

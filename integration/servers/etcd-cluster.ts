@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EtcdServer, type EtcdMembership, type EtcdServerOptions } from './etcd-server.ts';
 import { freePorts } from './free-ports.ts';
+import { PeerNetwork } from './peer-network.ts';
 import { retryWhileOccupied } from './server-process.ts';
 
 export interface EtcdClusterOptions extends Pick<EtcdServerOptions, 'version' | 'extraArgs'> {
@@ -8,6 +9,16 @@ export interface EtcdClusterOptions extends Pick<EtcdServerOptions, 'version' | 
   readonly size?: number | undefined;
   /** Heartbeats of 20 ms and elections after 200 ms, so that a test need not wait for etcd's defaults. @default true */
   readonly fastElections?: boolean | undefined;
+  /**
+   * Leads what the members say to each other through this process, so that {@link EtcdCluster.partition} can cut it. A blocked event loop
+   * is a cut, too. With `--pre-vote`, which etcd 3.4 has not by default: a member that comes back deposes nobody. @default false
+   */
+  readonly partitionable?: boolean | undefined;
+}
+
+export interface PartitionOptions {
+  /** `inbound`: the member hears nothing of its peers; `outbound`: they hear nothing of it. @default 'both' */
+  readonly direction?: 'both' | 'inbound' | 'outbound' | undefined;
 }
 
 const statusTimeoutMs = 500;
@@ -16,25 +27,30 @@ const pollMs = 50;
 /** Real etcd members on loopback that form one cluster. */
 export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly EtcdServer[];
+  readonly #network: PeerNetwork | undefined;
 
-  private constructor(members: readonly EtcdServer[]) {
+  private constructor(members: readonly EtcdServer[], network: PeerNetwork | undefined) {
     this.members = members;
+    this.#network = network;
   }
 
   /** Resolves when every member is healthy. */
   static async start({
     size = 3,
     fastElections = true,
+    partitionable = false,
     extraArgs = [],
     version,
   }: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     const speed = fastElections ? ['--heartbeat-interval', '20', '--election-timeout', '200'] : [];
+    const voting = partitionable ? ['--pre-vote'] : [];
     return await retryWhileOccupied(async () => {
-      const memberships = await plan(size);
-      const launches = memberships.map((membership) =>
-        EtcdServer.launch(membership, { version, extraArgs: [...speed, ...extraArgs] }),
+      const peers = await plan(size);
+      const network = partitionable ? await PeerNetwork.start(peers) : undefined;
+      const launches = introduce(peers, network).map((membership) =>
+        EtcdServer.launch(membership, { version, extraArgs: [...speed, ...voting, ...extraArgs] }),
       );
-      const cluster = new EtcdCluster(await Promise.all(launches));
+      const cluster = new EtcdCluster(await Promise.all(launches), network);
       try {
         await Promise.all(cluster.members.map((member) => member.untilHealthy()));
         return cluster;
@@ -51,7 +67,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /**
    * The member that leads in the newest term that any answering member knows. A deposed leader that is cut off may still
-   * believe in itself; the higher term wins. Waits for an election to end.
+   * believe in itself, so only those are asked that can talk to a majority. Waits for an election to end.
    */
   async leader({ withinMs = 10_000 }: { withinMs?: number | undefined } = {}): Promise<EtcdServer> {
     const deadline = performance.now() + withinMs;
@@ -69,17 +85,43 @@ export class EtcdCluster implements AsyncDisposable {
     return this.members.filter((member) => member !== leader);
   }
 
+  /**
+   * Cuts a member off from all of its peers, until {@link heal}; clients reach it as before. Streams between them are reset, and what is
+   * said is lost. Adds to the cuts that there are.
+   */
+  partition(member: EtcdServer, { direction = 'both' }: PartitionOptions = {}): void {
+    const network = this.#network;
+    if (network === undefined) throw new Error('Expected a cluster that was started with { partitionable: true }.');
+    for (const peer of this.members) {
+      if (peer === member) continue;
+      if (direction !== 'outbound') network.cut(peer.name, member.name);
+      if (direction !== 'inbound') network.cut(member.name, peer.name);
+    }
+  }
+
+  /** Ends every partition. The members find each other again by themselves, in a moment. */
+  heal(): void {
+    this.#network?.heal();
+  }
+
   /** Ends every process and removes their data. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+    await this.#network?.[Symbol.asyncDispose]();
   }
 
   async #newestLeader(): Promise<EtcdServer | undefined> {
-    const answering = this.members.filter((member) => member.isRunning && !member.isPaused);
-    const answers = await Promise.all(answering.map((member) => raftStatus(member)));
+    const connected = this.members.filter(
+      (member) => member.isRunning && !member.isPaused && this.#hasMajority(member),
+    );
+    const answers = await Promise.all(connected.map((member) => raftStatus(member)));
     const known = answers.filter((answer) => answer !== undefined);
     const term = Math.max(...known.map((answer) => answer.term));
     return known.find((answer) => answer.term === term && answer.leads)?.member;
+  }
+
+  #hasMajority({ name }: EtcdServer): boolean {
+    return this.#network === undefined || this.#network.circleOf(name) > this.members.length / 2;
   }
 }
 
@@ -107,12 +149,21 @@ async function raftStatus(member: EtcdServer): Promise<RaftStatus | undefined> {
   }
 }
 
-async function plan(size: number): Promise<EtcdMembership[]> {
+type PlannedMember = Omit<EtcdMembership, 'initialCluster'>;
+
+async function plan(size: number): Promise<PlannedMember[]> {
   const ports = await freePorts(size * 3);
-  const members = Array.from({ length: size }, (_, index) => {
+  return Array.from({ length: size }, (_, index) => {
     const [clientPort, peerPort, metricsPort] = ports.slice(index * 3, index * 3 + 3) as [number, number, number];
     return { name: `member-${index + 1}`, clientPort, peerPort, metricsPort };
   });
-  const initialCluster = members.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(',');
-  return members.map((member) => ({ ...member, initialCluster }));
+}
+
+/** Tells each member where the others are: all of them must say the same. */
+function introduce(members: readonly PlannedMember[], network: PeerNetwork | undefined): EtcdMembership[] {
+  const routed = members.map((member) => ({ ...member, route: network?.routeOf(member.name) }));
+  const initialCluster = routed
+    .map(({ name, peerPort, route }) => `${name}=${route?.advertisedUrl ?? `http://127.0.0.1:${peerPort}`}`)
+    .join(',');
+  return routed.map((member) => ({ ...member, initialCluster }));
 }

@@ -6,6 +6,7 @@ import { type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { provideEtcd, type EtcdVersion, type ProvidedEtcd } from '../provision/etcd.ts';
 import { freePorts } from './free-ports.ts';
+import { type PeerRoute } from './peer-network.ts';
 import { killAtExit, removeAtExit, retryWhileOccupied, ServerProcess, type StopOptions } from './server-process.ts';
 
 const run = promisify(execFile);
@@ -48,6 +49,8 @@ export interface EtcdMembership {
   readonly metricsPort: number;
   /** As `--initial-cluster` takes it. */
   readonly initialCluster: string;
+  /** Default: straight to their peer ports. */
+  readonly route?: PeerRoute | undefined;
 }
 
 /** One real etcd member on loopback. */
@@ -62,6 +65,7 @@ export class EtcdServer implements AsyncDisposable {
   readonly binaries: ProvidedEtcd;
 
   readonly #args: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   readonly #keepDataDir: boolean;
   #process: ServerProcess;
   #paused = false;
@@ -69,7 +73,7 @@ export class EtcdServer implements AsyncDisposable {
   private constructor(
     binaries: ProvidedEtcd,
     dataDir: string,
-    { name, clientPort, peerPort, metricsPort, initialCluster }: EtcdMembership,
+    { name, clientPort, peerPort, metricsPort, initialCluster, route }: EtcdMembership,
     { tls, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
   ) {
     this.binaries = binaries;
@@ -80,11 +84,13 @@ export class EtcdServer implements AsyncDisposable {
     this.metricsPort = metricsPort;
     this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
     this.#keepDataDir = keptDataDir !== undefined;
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    this.#env = route?.env ?? {};
     this.#args = [
       ...['--name', name, '--data-dir', dataDir],
       ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
-      ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
-      ...['--initial-advertise-peer-urls', `http://127.0.0.1:${peerPort}`],
+      ...['--listen-peer-urls', peerUrl],
+      ...['--initial-advertise-peer-urls', route?.advertisedUrl ?? peerUrl],
       ...['--listen-metrics-urls', `http://127.0.0.1:${metricsPort}`],
       ...['--initial-cluster', initialCluster, '--initial-cluster-state', 'new'],
       ...['--logger', 'zap', '--log-level', 'warn', '--log-outputs', 'stderr'],
@@ -220,7 +226,7 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   #spawn(): ServerProcess {
-    return new ServerProcess(this.binaries.etcd, this.#args);
+    return new ServerProcess(this.binaries.etcd, this.#args, { env: this.#env });
   }
 
   #etcdctlArgs(args: readonly string[], { endpoints = [this.endpoint] }: EtcdctlOptions): string[] {
