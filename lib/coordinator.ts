@@ -21,6 +21,10 @@ import { RetryBudget } from './resilience/retry-budget.ts';
 import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
+import type { ScheduleOptions } from './schedule/job-options.ts';
+import type { Job } from './schedule/job.ts';
+import { Schedules } from './schedule/schedules.ts';
+import type { Work } from './schedule/tick.ts';
 import type { Sequence } from './sequence/sequence.ts';
 import { marginMs, SessionKeeper } from './session/keeper.ts';
 import { leaseHex } from './session/keyspace.ts';
@@ -56,6 +60,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #keeper: SessionKeeper;
   readonly #queue: WaitQueue;
   readonly #contests: ElectionContext;
+  readonly #schedules: Schedules;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
   readonly #repetition: Repetition;
@@ -103,6 +108,7 @@ export class Coordinator implements AsyncDisposable {
       expectOpen: () => this.#expectOpen(),
       opened: this.#opened,
     };
+    this.#schedules = new Schedules(this.#contests, (signal) => this.#keeper.session(signal), { instanceId });
     this.#caches = {
       runtime,
       replicas: this.#replicas,
@@ -190,6 +196,17 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
+   * Work that is started at each tick of a cron pattern by one of the processes that schedule it under the same name. Begins at once, in
+   * the background, and goes on until the job is stopped or the coordinator closes. At most one *start* is accepted for each tick and
+   * attempt; for effects that happen exactly once see docs/schedules.md. Throws a TypeError or RangeError for a pattern or options that
+   * cannot work, and for a name that this coordinator has scheduled already.
+   */
+  schedule(name: string, pattern: string, work: Work, options: ScheduleOptions = {}): Job {
+    this.#expectOpen();
+    return this.#schedules.open(name, pattern, work, options);
+  }
+
+  /**
    * The keys under a prefix, kept in memory: read without I/O, with their age and revision. Begins to follow them at once; with
    * `keys: 'on-demand'` it follows those that are read, each from its first `read` until it is the one whose use is longest ago. `routes/`
    * and `routes/eu/` are caches of their own, the first one containing the second. Throws a TypeError or RangeError for options that
@@ -248,7 +265,9 @@ export class Coordinator implements AsyncDisposable {
 
   async #close(drainMs: number): Promise<void> {
     this.#cancelStart();
-    const drained = await this.#queue.close(new ClosedError('The coordinator is closed.'), drainMs);
+    const closed = new ClosedError('The coordinator is closed.');
+    /* Together, so that both have the whole of the time: jobs stop before they could campaign again. */
+    const [, drained] = await Promise.all([this.#schedules.close(closed, drainMs), this.#queue.close(closed, drainMs)]);
     if (!drained) {
       this.#runtime.logger.warn('Work did not end in time; its keys stay until the lease ends', {
         event: 'coordinator.undrained',

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'LIMIT_EXCEEDED'
   | 'SELF_DEADLOCK'
   | 'WORK_STUCK'
+  | 'JOB_PAUSED'
   | 'CLOSED';
 
 /** What every error of this package is an instance of. */
@@ -125,6 +126,11 @@ export class SelfDeadlockError extends HoldfastError {
 /** Work was told to stop and did not within the time it was given. It still runs; what it holds was not released under it. */
 export class WorkStuckError extends HoldfastError {
   readonly code = 'WORK_STUCK';
+}
+
+/** The job is paused for the whole cluster, and starts nothing until it is resumed. */
+export class JobPausedError extends HoldfastError {
+  readonly code = 'JOB_PAUSED';
 }
 
 /** The coordinator, or this part of it, was closed. */

@@ -20,6 +20,7 @@ export {
   ConfigInvalidError,
   CoordinationUnavailableError,
   HoldfastError,
+  JobPausedError,
   LeadershipLostError,
   LimitExceededError,
   LockLostError,
@@ -41,4 +42,10 @@ export type { Contender, Holder, QueueReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { StalenessOptions } from './replica/staleness.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
+export type { JobStatus } from './schedule/controls.ts';
+export type { ScheduleOptions } from './schedule/job-options.ts';
+export type { Job } from './schedule/job.ts';
+export type { MissedPolicy } from './schedule/policy.ts';
+export type { JobRecord, MissedRecord, RunRecord, Trigger } from './schedule/record.ts';
+export type { Tick, Work } from './schedule/tick.ts';
 export type { Sequence } from './sequence/sequence.ts';

@@ -8,6 +8,12 @@
  *     <namespace>/config-history/<name>/<version>          its versions
  *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
  *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
+ *     <namespace>/schedule-job/<name>/last                 the tick up to which a job is settled
+ *     <namespace>/schedule-job/<name>/paused               while it stands, the job starts nothing
+ *     <namespace>/schedule-job/<name>/trigger              a request to run the job now, until it is claimed
+ *     <namespace>/schedule-job/<name>/history/<ms>-<…>     what became of its ticks
+ *     <namespace>/clock/question                           put to ask all schedulers what time it is
+ *     <namespace>/clock/answer/<leaseHex>                  a scheduler, and its last answer; on the lease
  *
  * The queue keys have the layout of etcd's Go concurrency package, so `etcdctl lock <namespace>/lock/<name>` contends with us.
  */
@@ -98,6 +104,29 @@ export class Keyspace {
   /** The prefix of a cache. Its `/` stay, so that one cache can be part of another. */
   cache(prefix: string): string {
     return `${this.#root}/cache/${encodePath('the prefix of the cache', prefix)}`;
+  }
+
+  /** What is written down of a scheduled job. Who leads it is told by its queue of the kind `schedule`. */
+  job(name: string): {
+    readonly prefix: string;
+    readonly last: string;
+    readonly paused: string;
+    readonly trigger: string;
+    readonly history: string;
+  } {
+    const prefix = `${this.#root}/schedule-job/${encodeSegment('the name of the schedule', name)}/`;
+    return {
+      prefix,
+      last: `${prefix}last`,
+      paused: `${prefix}paused`,
+      trigger: `${prefix}trigger`,
+      history: `${prefix}history/`,
+    };
+  }
+
+  /** Where schedulers ask each other what time it is. */
+  get clock(): { readonly question: string; readonly answers: string } {
+    return { question: `${this.#root}/clock/question`, answers: `${this.#root}/clock/answer/` };
   }
 
   /** The prefix under which the contenders for `name` queue. */

@@ -1,5 +1,6 @@
 import { completeOptions, type CoordinatorOptions } from '../coordinator-options.ts';
 import { Coordinator } from '../coordinator.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Files } from '../runtime/files.ts';
 import { MemoryCluster, type MemoryClusterOptions } from '../store/memory/memory-cluster.ts';
 import type { MemoryStore } from '../store/memory/memory-store.ts';
@@ -21,14 +22,14 @@ export class VirtualWorld {
     this.cluster = new MemoryCluster(this.runtime, options);
   }
 
-  /** A process that has not connected yet. */
-  start(options: CoordinatorOptions = {}, files?: Files): Process {
+  /** A process that has not connected yet; on the world's clock, or on one of its own that can be set wrong. */
+  start(options: CoordinatorOptions = {}, files?: Files, clock: Clock = this.runtime.clock): Process {
     const store = this.cluster.connect({
       runtime: this.runtime,
       ...(options.instanceId === undefined ? {} : { name: options.instanceId }),
     });
     const complete = completeOptions({ namespace: 'test', session: { ttlMs: 5_000 }, ...options });
-    return { store, coordinator: new Coordinator(this.runtime, store, complete, files) };
+    return { store, coordinator: new Coordinator({ ...this.runtime, clock }, store, complete, files) };
   }
 
   /** A process that has its session. */
