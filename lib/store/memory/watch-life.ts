@@ -20,7 +20,9 @@ export class WatchLife implements AsyncIterator<WatchBatch>, WatchLine {
   readonly #options: WatchLifeOptions;
   readonly #inbox: Message[] = [];
   readonly #held: Message[] = [];
-  readonly #underWay = new Set<() => void>();
+  /** In the order in which they were sent, whatever rounding does to the times at which they arrive. */
+  readonly #underWay: Message[] = [];
+  readonly #arrivals = new Set<() => void>();
   #isOpen = false;
   #holding = false;
   #lastDueMs = 0;
@@ -107,15 +109,17 @@ export class WatchLife implements AsyncIterator<WatchBatch>, WatchLine {
     const nowMs = this.#clock.now().monotonicMs;
     const delayMs = Math.max(this.#options.latencyMs() + extraMs, this.#lastDueMs - nowMs);
     this.#lastDueMs = nowMs + delayMs;
-    if (delayMs === 0 && this.#underWay.size === 0) {
+    if (delayMs === 0 && this.#underWay.length === 0) {
       this.#receive(message);
       return;
     }
+    this.#underWay.push(message);
     const cancel = this.#clock.schedule(delayMs, () => {
-      this.#underWay.delete(cancel);
-      this.#receive(message);
+      this.#arrivals.delete(cancel);
+      const next = this.#underWay.shift();
+      if (next !== undefined) this.#receive(next);
     });
-    this.#underWay.add(cancel);
+    this.#arrivals.add(cancel);
   }
 
   #receive(message: Message): void {
@@ -128,7 +132,8 @@ export class WatchLife implements AsyncIterator<WatchBatch>, WatchLine {
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const cancel of this.#underWay) cancel();
+    for (const cancel of this.#arrivals) cancel();
+    this.#underWay.length = 0;
     this.#options.onEnd();
   }
 }
