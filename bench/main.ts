@@ -10,6 +10,7 @@ import { isMet, tableOf, type Finding } from './findings.ts';
 import { freshness } from './freshness.ts';
 import { lockCycle } from './lock-cycle.ts';
 import { memory } from './memory.ts';
+import { onDemand } from './on-demand.ts';
 import { reads } from './reads.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
@@ -26,6 +27,7 @@ console.log(
 /* Memory first: what the others leave behind would be in its way. */
 const findings: readonly Finding[] = [
   ...(await memory(etcd, { rounds: quick ? 1 : 5 })),
+  ...(await onDemand(etcd, { rounds: quick ? 1 : 3, watchedMs: quick ? 5_000 : 20_000 })),
   ...(await reads({ endpoint, rounds, turns: quick ? 20 : 100 })),
   ...(await fanOut(etcd, { rounds, writes: quick ? 50 : 300 })),
   ...(await freshness(etcd, { intervals: quick ? 5 : 20, rounds, proofs: quick ? 10 : 100 })),

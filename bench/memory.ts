@@ -4,13 +4,11 @@
  * they are shown as they are.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Etcd3 } from 'etcd3';
 import type { EtcdServer } from '../integration/servers/etcd-server.ts';
 import { createCoordinator, type Cache, type Coordinator } from '../lib/index.ts';
 import type { Finding } from './findings.ts';
+import { heap } from './heap.ts';
 import { spreadOf } from './rounds.ts';
 import { seed, seedKeys } from './seed.ts';
 
@@ -88,15 +86,4 @@ async function measureWatchers(cache: Cache): Promise<number> {
   for (const watcher of watchers) await watcher.return?.();
   await Promise.all(reads);
   return (after - before) / WATCHERS;
-}
-
-/** What is in use once everything is collected that can be. Twice: finalisers free more. */
-async function heap(): Promise<number> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let turn = 0; turn < 3; turn += 1) {
-    await sleep(20);
-    collect();
-  }
-  return process.memoryUsage().heapUsed;
 }
