@@ -28,6 +28,7 @@ import { Ledger } from './ledger.ts';
 import type { PeerClocks } from './peer-clocks.ts';
 import type { JobRecord } from './record.ts';
 import { Runs } from './runs.ts';
+import type { Steadiness } from './steadiness.ts';
 import { Term } from './term.ts';
 import type { Work } from './tick.ts';
 
@@ -35,6 +36,7 @@ import type { Work } from './tick.ts';
 export interface ScheduleContext extends ElectionContext {
   readonly instanceId: string;
   readonly peers: PeerClocks;
+  readonly steadiness: Steadiness;
 }
 
 /** How long those whose clock is ahead leave the leading to others; doubled by jitter. */
@@ -213,13 +215,14 @@ export class Job implements AsyncDisposable {
 
   /** 2 */
   #serve(leadership: Leadership): Promise<void> {
-    const { runtime, health, replicas, peers, deadlineMs } = this.#context;
+    const { runtime, health, replicas, peers, steadiness, deadlineMs } = this.#context;
     const term = new Term(
       {
         runtime,
         health,
         replicas,
         peers,
+        steadiness,
         deadlineMs,
         name: this.name,
         keys: this.#keys,

@@ -5,6 +5,7 @@ import type { Session } from '../session/session.ts';
 import { completeOptions, type ScheduleOptions } from './job-options.ts';
 import { Job, type ScheduleContext } from './job.ts';
 import { PeerClocks } from './peer-clocks.ts';
+import { Steadiness } from './steadiness.ts';
 import type { Work } from './tick.ts';
 
 /** The jobs of one coordinator. */
@@ -19,7 +20,7 @@ export class Schedules {
   ) {
     const { runtime, store, repetition, keyspace } = context;
     const peers = new PeerClocks(runtime, store, repetition, session, keyspace.clock, instanceId);
-    this.#context = { ...context, instanceId, peers };
+    this.#context = { ...context, instanceId, peers, steadiness: new Steadiness(runtime.clock.now()) };
   }
 
   /** Throws a TypeError or RangeError for what cannot work, and for a name that this coordinator has already. */

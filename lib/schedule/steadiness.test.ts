@@ -11,9 +11,12 @@ test('a wall clock that is set, either way, has jumped, and is steady only from 
   clock.jumpWall(3_600_000);
   t.is(steadiness.look(clock.now()), 3_600_000);
   t.is(steadiness.forMs(clock.now()), 0);
+  t.false(steadiness.isConfirmed);
+  steadiness.confirm();
   await clock.advance(5_000);
   t.is(steadiness.look(clock.now()), 0);
   t.is(steadiness.forMs(clock.now()), 5_000);
+  t.true(steadiness.isConfirmed);
   clock.jumpWall(-3_600_000);
   t.is(steadiness.look(clock.now()), -3_600_000);
   t.is(steadiness.forMs(clock.now()), 0);

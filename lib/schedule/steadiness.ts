@@ -4,13 +4,15 @@ import type { Instant } from '../runtime/clock.ts';
 const JUMP_MS = 1_000;
 
 /**
- * Whether the wall clock runs as the monotonic one does. It can be wrong and steady; who could say so are the others, see
- * peer-clocks.ts. Pure: it is told what time it is.
+ * Whether the wall clock of this process runs as its monotonic one does. It can be wrong and steady; who could say so are the others,
+ * see peer-clocks.ts. One for a coordinator, since a clock that jumps ahead by more than a TTL ends the session, and with it the term that
+ * would have noticed. Pure: it is told what time it is.
  */
 export class Steadiness {
   #offsetMs: number;
   /** On the monotonic clock: since when it has run steadily. */
   #sinceMs: number;
+  #isConfirmed = true;
 
   constructor(now: Instant) {
     this.#offsetMs = offsetOf(now);
@@ -23,7 +25,17 @@ export class Steadiness {
     this.#offsetMs = offsetOf(now);
     if (Math.abs(jumpMs) <= JUMP_MS) return 0;
     this.#sinceMs = now.monotonicMs;
+    this.#isConfirmed = false;
     return jumpMs;
+  }
+
+  /** Whether it is known what to make of the last jump. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
+  }
+
+  confirm(): void {
+    this.#isConfirmed = true;
   }
 
   /** For how long it has run steadily, as of the last look, in milliseconds. */

@@ -26,6 +26,7 @@ import type { PeerClocks } from './peer-clocks.ts';
 import { planFor } from './policy.ts';
 import { runKey, type Settled } from './record.ts';
 import type { Runs } from './runs.ts';
+import type { Steadiness } from './steadiness.ts';
 import { Trust } from './trust.ts';
 import { Wake } from './wake.ts';
 
@@ -35,6 +36,7 @@ export interface TermContext {
   readonly health: Health;
   readonly replicas: Replicas;
   readonly peers: PeerClocks;
+  readonly steadiness: Steadiness;
   readonly deadlineMs: number;
   readonly name: string;
   readonly keys: JobKeys;
@@ -72,11 +74,11 @@ export class Term {
   #warned: string | number | undefined;
 
   constructor(context: TermContext, leadership: Leadership) {
-    const { runtime, replicas, peers, keys, options, name } = context;
+    const { runtime, replicas, peers, steadiness, keys, options, name } = context;
     this.#context = context;
     this.#leadership = leadership;
     this.#view = new JobView(replicas, keys, () => this.#wake.ring());
-    this.#trust = new Trust(runtime, peers, name, options.maxClockSkewMs);
+    this.#trust = new Trust(runtime, peers, steadiness, { job: name, maxSkewMs: options.maxClockSkewMs });
   }
 
   /** Resolves if our clock is not fit to lead; else it goes on until the leadership's signal aborts. Waits for what runs. */
@@ -192,7 +194,8 @@ export class Term {
     const due = this.#withoutKnown(cadence.due(settled.atMs, nowMs), state);
     const plan = planFor(due, options.missed, nowMs);
     if (plan === undefined) {
-      const nextMs = cadence.next(Math.max(settled.atMs, nowMs));
+      const first = cadence.next(settled.atMs);
+      const nextMs = first !== undefined && first <= nowMs ? cadence.next(nowMs) : first;
       return { waitMs: nextMs === undefined ? SLICE_MS : Math.min(SLICE_MS, Math.max(1, nextMs - nowMs)) };
     }
     const written = await ledger.claim(state, standing, plan, this.#settledAt(plan.upToMs), nowMs, signal);

@@ -1,6 +1,6 @@
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Comparison, PeerClocks } from './peer-clocks.ts';
-import { Steadiness } from './steadiness.ts';
+import type { Steadiness } from './steadiness.ts';
 
 /** After a jump, until the others are asked what to make of it; and without others, until it is believed. */
 const STEADY_MS = 10_000;
@@ -23,25 +23,28 @@ export class Trust {
   readonly #maxSkewMs: number;
   readonly #steadiness: Steadiness;
   #hasAsked = false;
-  #hasJumped = false;
 
-  constructor(runtime: Runtime, peers: PeerClocks, job: string, maxSkewMs: number) {
+  constructor(
+    runtime: Runtime,
+    peers: PeerClocks,
+    steadiness: Steadiness,
+    { job, maxSkewMs }: { readonly job: string; readonly maxSkewMs: number },
+  ) {
     this.#runtime = runtime;
     this.#peers = peers;
+    this.#steadiness = steadiness;
     this.#job = job;
     this.#maxSkewMs = maxSkewMs;
-    this.#steadiness = new Steadiness(runtime.clock.now());
   }
 
   /** Whether to claim now, to look again later, or to let somebody else lead. */
   async look(signal: AbortSignal): Promise<'trusted' | 'stand-back' | { readonly waitMs: number }> {
     const steadyForMs = this.#steadyForMs();
-    if (this.#hasJumped && steadyForMs < STEADY_MS) return { waitMs: STEADY_MS - steadyForMs };
-    const sinceSteadyMs = this.#hasJumped ? steadyForMs - STEADY_MS : Number.POSITIVE_INFINITY;
-    const comparison = await this.#peers.compare(
-      Math.min(sinceSteadyMs, this.#hasAsked ? ASK_AGAIN_MS : FRESH_MS),
-      signal,
-    );
+    const hasJumped = !this.#steadiness.isConfirmed;
+    if (hasJumped && steadyForMs < STEADY_MS) return { waitMs: STEADY_MS - steadyForMs };
+    const sinceSteadyMs = hasJumped ? steadyForMs - STEADY_MS : Number.POSITIVE_INFINITY;
+    const maxAgeMs = Math.min(sinceSteadyMs, this.#hasAsked ? ASK_AGAIN_MS : FRESH_MS);
+    const comparison = await this.#peers.compare(maxAgeMs, signal);
     /* It can have jumped while the others were asked. */
     const stillSteadyForMs = this.#steadyForMs();
     if (stillSteadyForMs < steadyForMs) return { waitMs: STEADY_MS };
@@ -49,11 +52,11 @@ export class Trust {
       this.#warnAhead(comparison);
       return 'stand-back';
     }
-    if (this.#hasJumped && comparison.peers.length === 0 && stillSteadyForMs < STEADY_ALONE_MS) {
+    if (hasJumped && comparison.peers.length === 0 && stillSteadyForMs < STEADY_ALONE_MS) {
       return { waitMs: STEADY_ALONE_MS - stillSteadyForMs };
     }
     this.#hasAsked = true;
-    this.#hasJumped = false;
+    this.#steadiness.confirm();
     return 'trusted';
   }
 
@@ -61,7 +64,6 @@ export class Trust {
     const now = this.#runtime.clock.now();
     const jumpMs = this.#steadiness.look(now);
     if (jumpMs !== 0) {
-      this.#hasJumped = true;
       this.#runtime.logger.warn('The wall clock has jumped; no tick is started until it is known to be right', {
         event: 'schedule.jumped',
         job: this.#job,
