@@ -23,10 +23,6 @@ export class CacheCalls {
     this.#name = `the cache ${JSON.stringify(prefix)}`;
   }
 
-  get isClosed(): boolean {
-    return this.#closed !== undefined;
-  }
-
   /** Nothing is begun any more, and what fails from now on failed for that. */
   close(): void {
     this.#closed ??= new ClosedError(`${capital(this.#name)} is closed.`);

@@ -84,19 +84,22 @@ export class OnDemandCache implements Cache, Keeper {
       this.#misses += 1;
       return undefined;
     }
-    return this.#serve(kept);
+    const entry = this.#serve(kept);
+    this.#hits += 1;
+    return entry;
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<CachedEntry | undefined> {
     const { isLinearizable, minRevision = 0n } = completeReadOptions(options);
+    this.#calls.expectOpen();
+    expectSignal(options.signal)?.throwIfAborted();
     const known = this.#kept.get(key);
     if (known === undefined) this.#misses += 1;
     const isEnough = known !== undefined && !isLinearizable && known.replica.revision >= minRevision;
-    if (isEnough && !this.#calls.isClosed) {
-      expectSignal(options.signal)?.throwIfAborted();
-      return this.#serve(known);
-    }
-    return this.#serve(await this.#load(key, { isLinearizable, minRevision, signal: options.signal }));
+    const kept = isEnough ? known : await this.#load(key, { isLinearizable, minRevision, signal: options.signal });
+    const entry = this.#serve(kept);
+    if (known !== undefined) this.#hits += 1;
+    return entry;
   }
 
   put(key: string, value: string, options: WriteOptions = {}): Promise<void> {
@@ -152,7 +155,6 @@ export class OnDemandCache implements Cache, Keeper {
   #serve(kept: KeptKey): CachedEntry | undefined {
     const { isStrict, maxStalenessMs } = this.#options;
     if (isStrict) this.#calls.expectFresh(kept.replica, maxStalenessMs);
-    this.#hits += 1;
     return kept.entry;
   }
 

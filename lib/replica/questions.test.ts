@@ -17,9 +17,12 @@ function asking({ latencyMs = 0 } = {}) {
   });
   const ask = (key: string, options: Partial<AskOptions> = {}) =>
     questions.ask({ key }, { timeoutMs: 1_000, ...options });
+  /** A proof's question: small, whatever the value. */
+  const prove = (key: string, options: Partial<AskOptions> = {}) =>
+    questions.ask({ key, keysOnly: true }, { timeoutMs: 1_000, ...options });
   const values = async (asked: readonly ReturnType<typeof ask>[]) =>
     (await runtime.clock.settle(Promise.all(asked))).map(({ entries }) => entries[0]?.value);
-  return { runtime, cluster, store, questions, sent, ask, values };
+  return { runtime, cluster, store, questions, sent, ask, prove, values };
 }
 
 const keys = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `k${index}`);
@@ -28,10 +31,32 @@ const reasonOf = (result: PromiseSettledResult<unknown>): string | undefined =>
   result.status === 'rejected' && result.reason instanceof StoreError ? result.reason.reason : undefined;
 
 test('what is asked in one breath goes in groups of a hundred, and each gets its own answer', async (t) => {
-  const { cluster, sent, ask, values } = asking();
+  const { runtime, cluster, sent, prove } = asking();
   for (const key of keys(230)) cluster.put(key, key);
-  t.deepEqual(await values(keys(230).map((key) => ask(key))), keys(230));
+  const answers = await runtime.clock.settle(Promise.all(keys(230).map((key) => prove(key))));
+  t.deepEqual(
+    answers.map(({ entries }) => entries[0]?.key),
+    keys(230),
+  );
   t.deepEqual(sent, [100, 100, 30]);
+});
+
+test('what asks for values goes in groups the smaller, the larger they are', async (t) => {
+  const { cluster, sent, ask, values } = asking();
+  const burst = async (count: number): Promise<readonly number[]> => {
+    sent.length = 0;
+    t.deepEqual(
+      await values(keys(count).map((key) => ask(key))),
+      Array.from({ length: count }, (_, index) => cluster.get(`k${index}`)?.value),
+    );
+    return sent;
+  };
+  for (const key of keys(400)) cluster.put(key, key);
+  t.is((await burst(400))[0], 16, 'nothing is known of their size');
+  t.deepEqual(await burst(400), [100, 100, 100, 100]);
+  for (const key of keys(100)) cluster.put(key, 'x'.repeat(300_000));
+  await burst(100);
+  t.is((await burst(100))[0], 4, 'about a mebibyte');
 });
 
 test('one question alone is a plain range, without any wait', async (t) => {
@@ -44,17 +69,17 @@ test('one question alone is a plain range, without any wait', async (t) => {
 });
 
 test('the patient wait for others, until the first has no patience left or the group is full', async (t) => {
-  const { runtime, sent, ask } = asking();
-  const first = ask('a', { patienceMs: 100 });
+  const { runtime, sent, prove } = asking();
+  const first = prove('a', { patienceMs: 100 });
   await runtime.clock.advance(60);
-  const second = ask('b', { patienceMs: 100 });
+  const second = prove('b', { patienceMs: 100 });
   await runtime.clock.advance(39);
   t.deepEqual(sent, []);
   await runtime.clock.advance(1);
   t.deepEqual(sent, [2]);
   await Promise.all([first, second]);
 
-  const full = keys(100).map((key) => ask(key, { patienceMs: 100 }));
+  const full = keys(100).map((key) => prove(key, { patienceMs: 100 }));
   await runtime.clock.settle(Promise.all(full), { withinMs: 0 });
   t.deepEqual(sent, [2, 100]);
   t.is(runtime.clock.pendingTimers, 0);
@@ -76,16 +101,16 @@ test('an answer is as old as the sending, not as the asking', async (t) => {
 });
 
 test('few calls are under way at a time, and a timeout begins with the sending', async (t) => {
-  const { runtime, sent, ask, values } = asking({ latencyMs: 400 });
-  const asked = keys(3_000).map((key) => ask(key));
+  const { runtime, sent, prove } = asking({ latencyMs: 400 });
+  const asked = keys(3_000).map((key) => prove(key));
   await runtime.clock.advance(10);
   t.is(sent.length, 16);
-  await values(asked);
+  await runtime.clock.settle(Promise.all(asked));
   t.is(sent.length, 30);
 });
 
 test('a question that is refused fails alone', async (t) => {
-  const { runtime, cluster, store, sent, ask } = asking();
+  const { runtime, cluster, store, sent, prove } = asking();
   for (const key of keys(100)) cluster.put(key, key);
   const denied = new StoreError('denied', 'permanent', 'no');
   store.faults.onRequest((call) => {
@@ -95,7 +120,7 @@ test('a question that is refused fails alone', async (t) => {
         : call.method === 'transact' && call.transaction.then.some((range) => 'key' in range && range.key === 'k37');
     return isRefused ? { refuseWith: denied } : undefined;
   });
-  const answers = await runtime.clock.settle(Promise.allSettled(keys(100).map((key) => ask(key))));
+  const answers = await runtime.clock.settle(Promise.allSettled(keys(100).map((key) => prove(key))));
   for (const [index, answer] of answers.entries()) t.is(answer.status, index === 37 ? 'rejected' : 'fulfilled');
   t.true(answers[37]?.status === 'rejected' && answers[37].reason === denied);
   t.true(sent.length <= 15);

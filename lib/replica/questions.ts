@@ -10,6 +10,7 @@
  * 2. send: at most {@link MAX_GROUPS} at a time; the others wait in order. An attempt's timeout begins when it is sent, since a queue of
  *    our own making says nothing about the store.
  * 3. answer: each gets its own range, and the time before the sending of the whole.
+ *    What asks for values goes in smaller groups the larger values have been lately, so that an answer stays about {@link ANSWER_BYTES}.
  * 4. split: one key may be refused, or be too large beside others, which says nothing about the others. A group that fails for such a
  *    reason is asked again in two halves; any other failure is everybody's.
  *
@@ -49,6 +50,12 @@ interface Waiting {
 /** etcd refuses transactions of more than 128 operations by default. */
 const GROUP_SIZE = 100;
 
+/** More than this takes long to send and to decode, while others wait. */
+const ANSWER_BYTES = 1024 * 1024;
+
+/** How large a value is expected to be before any was seen: cautious, since the first burst may be of ten thousand. */
+const FIRST_GUESS_BYTES = 64 * 1024;
+
 /** Enough that reads of a few keys never wait for each other, and a small part of the calls that a store has places for. */
 const MAX_GROUPS = 16;
 
@@ -60,6 +67,7 @@ export class Questions {
   #isDue = false;
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #underWay = 0;
+  #valueBytes = FIRST_GUESS_BYTES;
 
   constructor(runtime: Runtime, store: Store) {
     this.#runtime = runtime;
@@ -134,13 +142,22 @@ export class Questions {
 
   #next(): readonly Waiting[] {
     const group: Waiting[] = [];
+    let bytes = 0;
     for (const waiting of this.#waiting) {
       if (waiting.isAlone && group.length > 0) continue;
       this.#waiting.delete(waiting);
       group.push(waiting);
-      if (waiting.isAlone || group.length === GROUP_SIZE) break;
+      if (waiting.request.keysOnly !== true) bytes += this.#valueBytes;
+      if (waiting.isAlone || group.length === GROUP_SIZE || bytes >= ANSWER_BYTES) break;
     }
     return group;
+  }
+
+  /** The mean of about the last sixteen. */
+  #weigh(request: RangeRequest, { entries }: RangeResponse): void {
+    if (request.keysOnly === true) return;
+    const bytes = entries[0]?.value.length ?? 0;
+    this.#valueBytes += (bytes - this.#valueBytes) / 16;
   }
 
   /** With nobody waiting, nothing is due and no timer is left. */
@@ -161,6 +178,7 @@ export class Questions {
       for (const [index, waiting] of group.entries()) {
         const answer = answers[index];
         if (answer === undefined) throw new StoreError('internal', 'transient', 'not every question was answered');
+        this.#weigh(waiting.request, answer);
         waiting.resolve({ ...answer, askedAt });
       }
     } catch (error) {
