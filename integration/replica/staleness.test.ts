@@ -1,4 +1,4 @@
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { createCoordinator } from '../../lib/index.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
@@ -6,27 +6,10 @@ import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Watching } from '../store/probe.ts';
-import { sampleUntil, StampedWriter, type Sample } from './stamped-writer.ts';
+import { aged, freshnessMs, neverTooYoung } from './reported-age.ts';
+import { sampleUntil, StampedWriter, toKey, type Sample } from './stamped-writer.ts';
 
-const freshnessMs = 200;
 const key = 'stale/cache/r/stamp';
-
-/** What holds for every sample, whatever is broken. */
-function neverTooYoung(t: ExecutionContext, samples: readonly Sample[]): void {
-  const wrong = samples.filter(({ trueMs, ageMs }) => trueMs > ageMs);
-  t.deepEqual(wrong, [], 'it was staler than it said');
-  const unmarked = samples.filter(({ source, ageMs }) => (source === 'live') !== ageMs <= 2 * freshnessMs);
-  /* Age and source are read one after the other, so one may fall on either side of the border. */
-  t.true(unmarked.length <= 2, 'it is stale after twice freshnessMs, and not before');
-}
-
-/** Away since then, it grows older by the clock, and is stale in time. What was asked before may still have been answered. */
-function aged(t: ExecutionContext, samples: readonly Sample[], sinceMs: number): void {
-  neverTooYoung(t, samples);
-  const { ageMs, atMs, source } = samples.at(-1)!;
-  t.true(ageMs >= atMs - sinceMs, `${ageMs} after ${atMs - sinceMs}`);
-  t.is(source, 'stale');
-}
 
 for (const version of ['3.4', '3.5.30'] as const) {
   for (const fault of ['cut', 'blackhole', 'dropResponses', 'dropRequests'] as const) {
@@ -37,7 +20,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
       await using coordinator = createCoordinator({ endpoints: proxy.endpoint, namespace: 'stale' });
       const cache = coordinator.cache('r/', { freshnessMs });
       const strict = coordinator.cache('r/', { freshnessMs, maxStalenessMs: 2 * freshnessMs, onStale: 'throw' });
-      const writer = new StampedWriter(store, key);
+      const writer = new StampedWriter(toKey(store, key));
       t.teardown(async () => {
         await writer.stop();
         await store.close();
@@ -91,7 +74,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using coordinator = createCoordinator({ endpoints: endpoint, namespace: 'stale' });
     const cache = coordinator.cache('r/', { freshnessMs });
     await cache.ready();
-    const writer = new StampedWriter(store, key);
+    const writer = new StampedWriter(toKey(store, key));
     t.teardown(async () => {
       await writer.stop();
       await Promise.all([store.close(), own.close()]);
