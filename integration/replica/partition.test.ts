@@ -51,25 +51,29 @@ async function readsThroughPartition(
   await using coordinator = createCoordinator({ endpoints: member.endpoint, namespace: 'stale', request });
   const cache = coordinator.cache('r/', { freshnessMs });
   const config = coordinator.config<number>('c', { freshnessMs, fallback: 0 });
-  await Promise.all([cache.ready(), config.ready(), majority.ready({ timeoutMs: 15_000 })]);
+  const onDemand = coordinator.cache('r/', { keys: 'on-demand', freshnessMs });
+  await Promise.all([cache.ready(), config.ready(), onDemand.read('stamp'), majority.ready({ timeoutMs: 15_000 })]);
   const { revision } = await store.status(patient);
   const told: Told[] = [];
   const following = follow(cache.watch(), told);
 
-  const writers = [
-    new StampedWriter(toKey(store, `${root}stamp`)),
-    new StampedWriter(toConfig(majority.config<number>('c'))),
-  ] as const;
-  const [entries, versions] = writers;
+  const entries = new StampedWriter(toKey(store, `${root}stamp`));
+  const versions = new StampedWriter(toConfig(majority.config<number>('c')));
+  const writers = [entries, versions];
   t.teardown(async () => {
     await Promise.all(writers.map((writer) => writer.stop()));
     await Promise.all([store.close(), own.close()]);
   });
-  const sample = (condition: (sample: Sample, writer: StampedWriter) => boolean): Promise<[Sample[], Sample[]]> =>
+  const sample = (condition: (sample: Sample, writer: StampedWriter) => boolean): Promise<Sample[][]> =>
     Promise.all([
       sampleUntil(
         entries,
         () => cache.get('stamp'),
+        (each) => condition(each, entries),
+      ),
+      sampleUntil(
+        entries,
+        () => onDemand.get('stamp'),
         (each) => condition(each, entries),
       ),
       sampleUntil(
@@ -89,10 +93,11 @@ async function readsThroughPartition(
 
   const sinceMs = performance.now();
   await isolate(t, cluster, member);
-  const [progress, written] = [watching.batches.length, writers.map((writer) => writer.written)];
+  const progress = watching.batches.length;
+  const before = new Map(writers.map((writer) => [writer, writer.written]));
   const asking = t.throwsAsync(cache.read('stamp', { consistency: 'linearizable' }), { code: 'UNAVAILABLE' });
   const away = await sample(
-    ({ ageMs }, writer) => ageMs > 4 * freshnessMs && writer.written > (written[writers.indexOf(writer)] ?? 0) + 20,
+    ({ ageMs }, writer) => ageMs > 4 * freshnessMs && writer.written > (before.get(writer) ?? 0) + 20,
   );
   for (const samples of away) {
     aged(t, samples, sinceMs);
