@@ -16,6 +16,8 @@ export interface Report {
   readonly kind: 'elected' | 'held' | 'told' | 'ended';
   readonly token: bigint;
   readonly at: number;
+  /** With `told`. */
+  readonly why?: string;
 }
 
 export interface CandidateStart extends Omit<CandidateOptions, 'value'> {

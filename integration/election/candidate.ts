@@ -50,7 +50,7 @@ async function work(leadership: Leadership): Promise<void> {
   report({ kind: 'elected', token, at: machineMs() });
   sample(leadership);
   if (!signal.aborted) await once(signal, 'abort');
-  report({ kind: 'told', token, at: machineMs() });
+  report({ kind: 'told', token, at: machineMs(), why: String(signal.reason) });
   await sleep(WIND_DOWN_MS);
   report({ kind: 'ended', token, at: machineMs() });
 }

@@ -118,7 +118,7 @@ export class Electorate implements AsyncDisposable {
 }
 
 /** The first report of a term makes it, and later ones stretch it. */
-function note(terms: Map<bigint, Term>, candidate: string, { kind, token, at }: Report): void {
+function note(terms: Map<bigint, Term>, candidate: string, { kind, token, at, why }: Report): void {
   const known = terms.get(token);
   if (known !== undefined && known.candidate !== candidate) {
     throw new Error(`Two candidates have the token ${token}: ${known.candidate} and ${candidate}`);
@@ -132,7 +132,7 @@ function note(terms: Map<bigint, Term>, candidate: string, { kind, token, at }: 
       terms.set(token, { ...term, to: Math.max(term.to, at) });
       break;
     case 'told':
-      terms.set(token, { ...term, toldAt: at });
+      terms.set(token, { ...term, toldAt: at, toldWhy: why });
       break;
     case 'ended':
       terms.set(token, { ...term, endedAt: at });

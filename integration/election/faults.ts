@@ -12,6 +12,9 @@ export interface Site {
   readonly store: Store;
   /** Resolves when there is one. */
   readonly leader: () => Promise<EtcdServer>;
+  /** Cuts a member off from its peers, and ends that. */
+  readonly isolate: (member: EtcdServer) => void;
+  readonly heal: () => void;
   /** How long its elections take by its settings. */
   readonly electionMs: number;
 }
@@ -111,12 +114,13 @@ export async function bringAbout(
     const backAt = needs === 'a restart' ? machineMs() : at;
     if (needs === 'an election') await site.leader();
     const electionMs = Math.max(site.electionMs, needs === 'an election' ? machineMs() - at : 0);
-    if (fate === 'may stay') await electorate.ledAt(backAt + ttlMs);
+    const mayStay = fate === 'may stay' || fate === 'may be deposed';
+    if (mayStay) await electorate.ledAt(backAt + ttlMs);
     else await electorate.successor(token);
     await end?.(leader, site);
     const isAtOnce = fate === 'is deposed' || fate === 'resigns';
     const withinMs = isAtOnce ? AT_ONCE_MS : ttlMs + 2 * electionMs + 2_000;
-    incidents.push({ fault, fate, token, at, backAt, withinMs, hears: !isDeaf && fate !== 'may stay' });
+    incidents.push({ fault, fate, token, at, backAt, withinMs, hears: !isDeaf && !mayStay });
   }
   await electorate.assembled();
   return incidents;

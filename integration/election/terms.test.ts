@@ -30,6 +30,7 @@ const right: readonly [string, readonly Term[], readonly Incident[], number][] =
   ['a resignation', [b, c], [incident('resigns', 2n, 9_000, { hears: true })], 200],
   ['a leader that stays through an outage', [b], [incident('may stay', 2n, 5_000)], 0],
   ['a leader that goes in an outage', [a, b], [incident('may stay', 1n, 3_000)], 1_500],
+  ['a leader whom etcd deposes', [b, { ...c, from: 8_800 }], [incident('may be deposed', 2n, 5_000)], 0],
   ['an outage that outlasts the belief', [a, b], [incident('expires', 1n, 1_000, { backAt: 4_400 })], 100],
 ];
 for (const [what, terms, incidents, tookMs] of right) {

@@ -10,6 +10,7 @@ export interface Term {
   readonly to: number;
   /** When its signal told it to stop. */
   readonly toldAt?: number | undefined;
+  readonly toldWhy?: string | undefined;
   /** When its work had ended. */
   readonly endedAt?: number | undefined;
 }
@@ -21,8 +22,9 @@ export interface Term {
  * - `is deposed`: an operator takes its lease or its key, of which it learns by one delivery of a watch, as its successor does.
  * - `resigns`: its work ends first.
  * - `may stay`: the trouble is etcd's.
+ * - `may be deposed`: etcd itself may take its lease by mistake.
  */
-export type Fate = 'expires' | 'is deposed' | 'resigns' | 'may stay';
+export type Fate = 'expires' | 'is deposed' | 'resigns' | 'may stay' | 'may be deposed';
 
 export interface Incident {
   readonly fault: string;
@@ -61,14 +63,14 @@ const SAMPLE_AGE_MS = 1_000;
 
 /**
  * Throws an Error that says where it went wrong, unless
- * 1. no two terms overlap, but for a delivery where an operator deposed the first;
+ * 1. no two terms overlap, but for a delivery where the first was deposed;
  * 2. tokens rise from term to term;
  * 3. every fault hit a leader, which stopped believing in itself in time, and was told;
  * 4. somebody led in time after it.
  */
 export function checkTerms(terms: readonly Term[], incidents: readonly Incident[], limits: Limits): Passage[] {
   const ordered = terms.toSorted((a, b) => a.from - b.from);
-  const deposed = new Set(incidents.filter(({ fate }) => fate === 'is deposed').map(({ token }) => token));
+  const deposed = new Set(incidents.filter(({ fate }) => fate.endsWith('deposed')).map(({ token }) => token));
   for (const [index, term] of ordered.entries()) {
     for (const earlier of ordered.slice(0, index)) {
       if (earlier.token >= term.token)
@@ -89,10 +91,11 @@ function checkIncident(ordered: readonly Term[], incident: Incident, limits: Lim
     throw new Error(`After "${fault}" at ${at.toFixed(1)}: ${what}`);
   };
   const hit = ordered.find((term) => term.token === token) ?? fail(`no term has the token ${token}`);
-  if (hit.from > at || (fate !== 'may stay' && hit.to < at - SAMPLE_AGE_MS)) fail(`it hit no leader, ${shown(hit)}`);
+  if (hit.from > at || (!fate.startsWith('may') && hit.to < at - SAMPLE_AGE_MS))
+    fail(`it hit no leader, ${shown(hit)}`);
   const next = ordered.find((term) => term.from > hit.from);
 
-  if (fate === 'may stay') {
+  if (fate.startsWith('may')) {
     /* Believed for longer than a renewal from before the fault can account for. */
     const leading = ordered.find((term) => term.from <= backAt + withinMs && term.to >= backAt + limits.ttlMs);
     if (leading === undefined) fail(`nobody led from ${withinMs} ms after it on`);
@@ -115,6 +118,6 @@ function checkIncident(ordered: readonly Term[], incident: Incident, limits: Lim
   return { fault, tookMs, overlapMs: hit.to - next.from };
 }
 
-function shown({ candidate, token, from, to }: Term): string {
-  return `${candidate} (${token}, ${from.toFixed(1)}–${to.toFixed(1)})`;
+function shown({ candidate, token, from, to, toldWhy = 'it was not told' }: Term): string {
+  return `${candidate} (${token}, ${from.toFixed(1)}–${to.toFixed(1)}, ${toldWhy})`;
 }
