@@ -1,4 +1,4 @@
-import type { Span } from '../store.ts';
+import type { EtcdSpan } from './etcd-requests.ts';
 
 /** The order of etcd, which compares bytes: that of UTF-8, which differs from that of JavaScript where surrogates are involved. */
 export function compareKeys(a: string, b: string): number {
@@ -16,8 +16,16 @@ function weight(unit: number): number {
   return unit >= 0xe000 ? unit - 0x800 : unit + 0x2000;
 }
 
-export function covers(span: Span, key: string): boolean {
-  return 'key' in span ? key === span.key : key.startsWith(span.prefix);
+export function covers(span: EtcdSpan, key: string): boolean {
+  if ('key' in span) return key === span.key;
+  if ('prefix' in span) return key.startsWith(span.prefix);
+  return compareKeys(key, span.start) >= 0 && (span.end === undefined || compareKeys(key, span.end) < 0);
+}
+
+/** The first key that a span can hold. */
+export function firstOf(span: EtcdSpan): string {
+  if ('key' in span) return span.key;
+  return 'prefix' in span ? span.prefix : span.start;
 }
 
 /** Keys in order, for ranges over them. */
@@ -38,8 +46,8 @@ export class KeyIndex {
   }
 
   /** The keys of a span, from `from` on. */
-  within(span: Span, from: string | undefined): readonly string[] {
-    const begin = 'key' in span ? span.key : span.prefix;
+  within(span: EtcdSpan, from: string | undefined): readonly string[] {
+    const begin = firstOf(span);
     const first = from !== undefined && compareKeys(from, begin) > 0 ? from : begin;
     const start = this.#firstFrom(first);
     let end = start;

@@ -5,8 +5,8 @@
  * (`expiryLagMs`), as etcd looks for expired leases twice a second. A new leader gives every lease its full TTL again.
  */
 import type { Clock } from '../../runtime/clock.ts';
-import { StoreError } from '../store-error.ts';
 import { compareKeys } from './key-order.ts';
+import { Refusal } from './refusal.ts';
 import { leaseNotFound, type LeaseView } from './transaction.ts';
 
 interface Lease {
@@ -18,15 +18,20 @@ interface Lease {
   cancelTimer: () => void;
 }
 
+export interface LeaseState {
+  /** As it was granted. */
+  readonly ttlMs: number;
+  /** Negative when its end is due. */
+  readonly remainingMs: number;
+  readonly keys: readonly string[];
+}
+
 export interface LeasesOptions {
   /** etcd grants no less: one and a half election timeouts, rounded up to seconds. */
   readonly minTtlSeconds: number;
   /** How long after its end a lease is taken away. */
   readonly expiryLagMs: () => number;
 }
-
-/** Lease IDs are positive numbers of 63 bits. */
-const MAX_LEASE = (1n << 63n) - 1n;
 
 const MAX_TTL_SECONDS = 9_000_000_000;
 
@@ -56,10 +61,10 @@ export class Leases implements LeaseView {
   /** Returns the granted TTL, in milliseconds. */
   grant(id: bigint, ttlMs: number): number {
     const asked = Math.ceil(ttlMs / 1_000);
-    if (id <= 0n || id > MAX_LEASE) throw invalid(`Expected a lease ID between 1 and ${MAX_LEASE}, got ${id}`);
-    if (!(asked <= MAX_TTL_SECONDS)) throw invalid(`Expected a TTL of up to ${MAX_TTL_SECONDS} s, got ${asked}`);
-    if (this.#leases.has(id))
-      throw new StoreError('lease-exists', 'permanent', `Lease ${id.toString(16)} exists already`);
+    if (!(asked <= MAX_TTL_SECONDS)) {
+      throw new Refusal('ttl-too-large', `expected up to ${MAX_TTL_SECONDS} s, got ${asked}`);
+    }
+    if (this.#leases.has(id)) throw new Refusal('lease-exists', `lease ${id.toString(16)}`);
     const ttlSeconds = Math.max(this.#options.minTtlSeconds, asked);
     const lease: Lease = { id, ttlSeconds, keys: new Set(), expiresAtMs: 0, cancelTimer: () => undefined };
     this.#leases.set(id, lease);
@@ -88,6 +93,14 @@ export class Leases implements LeaseView {
     this.#leases.delete(id);
     for (const key of lease.keys) this.#leaseOfKey.delete(key);
     return [...lease.keys].toSorted(compareKeys);
+  }
+
+  /** What there is to tell of a lease, or nothing if it does not exist. */
+  get(id: bigint): LeaseState | undefined {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return undefined;
+    const { ttlSeconds, keys } = lease;
+    return { ttlMs: ttlSeconds * 1_000, remainingMs: this.#remainingMs(lease), keys: [...keys] };
   }
 
   /** Whole seconds, rounded down, as etcd tells it; 1 in the last second of a life, 0 afterwards. */
@@ -163,8 +176,4 @@ export class Leases implements LeaseView {
   #remainingMs(lease: Lease): number {
     return lease.expiresAtMs - this.#clock.now().monotonicMs;
   }
-}
-
-function invalid(message: string): StoreError {
-  return new StoreError('invalid', 'permanent', message);
 }

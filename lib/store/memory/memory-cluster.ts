@@ -8,13 +8,15 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { StoreError } from '../store-error.ts';
-import type { KeyValue, LeaseKeysResponse, Span, Transaction, TransactionResponse } from '../store.ts';
+import type { KeyValue, LeaseKeysResponse, RangeResponse } from '../store.ts';
 import { mayWrite, type Answer, type Call } from './call.ts';
-import { Leases } from './leases.ts';
+import type { EtcdRangeRequest, EtcdSpan, EtcdTransaction, EtcdTransactionResponse } from './etcd-requests.ts';
+import { Leases, type LeaseState } from './leases.ts';
 import { MemoryStore, SILENCE_TIMEOUT_MS } from './memory-store.ts';
 import { Mvcc, type Applied, type ReadView } from './mvcc.ts';
 import type { Endpoint, Respond } from './network.ts';
-import { checkSpan } from './transaction-check.ts';
+import { Refusal } from './refusal.ts';
+import { checkSize, checkSpan, checkTransaction, sizeOf } from './transaction-check.ts';
 import { applyTransaction, costsSpace, isWrite, readTransaction } from './transaction.ts';
 import { Watchers, type Watcher } from './watchers.ts';
 
@@ -35,6 +37,8 @@ export interface MemoryClusterOptions {
    * @default false, as in etcd 3.5.16
    */
   readonly losesDeletesAtCompaction?: boolean;
+  /** Whether {@link MemoryCluster.log} is kept, which grows for ever. @default true */
+  readonly keepsLog?: boolean;
 }
 
 export interface ClientOptions {
@@ -73,6 +77,7 @@ export class MemoryCluster {
   readonly #runtime: Runtime;
   readonly #version: string;
   readonly #losesDeletesAtCompaction: boolean;
+  readonly #keepsLog: boolean;
   readonly #leases: Leases;
   readonly #watchers: Watchers;
   readonly #endpoint: Endpoint;
@@ -88,6 +93,7 @@ export class MemoryCluster {
     this.#runtime = runtime;
     this.#version = version;
     this.#losesDeletesAtCompaction = options.losesDeletesAtCompaction ?? false;
+    this.#keepsLog = options.keepsLog ?? true;
     this.#leases = new Leases(
       runtime.clock,
       { minTtlSeconds: Math.ceil(minTtlMs / 1_000), expiryLagMs: this.#draw(expiryLagMs) },
@@ -98,7 +104,7 @@ export class MemoryCluster {
       clock: runtime.clock,
       nextCallId: () => (this.#calls += 1),
       receive: (call, respond) => this.#receive(call, respond),
-      open: (watcher) => this.#open(watcher),
+      open: (watcher) => this.watch(watcher),
     };
   }
 
@@ -135,9 +141,38 @@ export class MemoryCluster {
     return this.#mvcc.range({ prefix }).entries;
   }
 
-  /** An operator's hand in the store. These work whatever state the cluster is in, and at once. */
-  transact(transaction: Transaction): TransactionResponse {
+  /**
+   * An operator's hand in the store, and all that etcd's protocol has. These work whatever state the cluster is in, and at once. They
+   * throw a {@link Refusal} where etcd refuses.
+   */
+  transact(transaction: EtcdTransaction): EtcdTransactionResponse {
+    this.#checkTransaction(transaction);
     return this.#transact(transaction, 'operator');
+  }
+
+  range(request: EtcdRangeRequest): RangeResponse {
+    checkSpan(request);
+    return this.#mvcc.range(request);
+  }
+
+  /** Returns the granted TTL in milliseconds. */
+  grant(lease: bigint, ttlMs: number): number {
+    if (this.#outOfSpace) throw quotaError();
+    return this.#leases.grant(lease, ttlMs);
+  }
+
+  /** Returns the TTL in milliseconds, or 0 if there is no such lease. */
+  renew(lease: bigint): number {
+    return this.#leases.renew(lease);
+  }
+
+  lease(lease: bigint): LeaseState | undefined {
+    return this.#leases.get(lease);
+  }
+
+  /** Returns what ends the watch. */
+  watch(watcher: Watcher): () => void {
+    return this.#watchers.add(watcher);
   }
 
   put(key: string, value: string, lease: bigint = 0n): void {
@@ -145,19 +180,23 @@ export class MemoryCluster {
   }
 
   /** Deletes a key, or a span. */
-  delete(what: string | Span): void {
+  delete(what: string | EtcdSpan): void {
     const span = typeof what === 'string' ? { key: what } : what;
     this.transact({ compare: [], then: [{ type: 'delete', ...span }] });
   }
 
-  /** Throws a StoreError if there is no such lease. */
+  /** Throws if there is no such lease. */
   revoke(lease: bigint): void {
     this.#revoke(lease, 'operator');
   }
 
-  /** Throws a StoreError if the revision is compacted already or does not exist yet. */
+  /** Throws if the revision is compacted already or does not exist yet. */
   compact(revision: bigint = this.revision): void {
     this.#mvcc.compact(revision, { keepDeletes: !this.#losesDeletesAtCompaction });
+  }
+
+  get isOutOfSpace(): boolean {
+    return this.#outOfSpace;
   }
 
   /** The space quota is exceeded: what needs space is refused from now on. */
@@ -257,11 +296,12 @@ export class MemoryCluster {
         checkSpan(call.range);
         return this.#view(call).range(call.range);
       case 'transact':
+        this.#checkTransaction(call.transaction);
+        checkSize(sizeOf(call.transaction));
         if (!isWrite(call.transaction)) return readTransaction(this.#view(call), call.transaction);
         return this.#transact(call.transaction, { call });
       case 'grant':
-        if (this.#outOfSpace) throw quotaError();
-        return { revision, ttlMs: this.#leases.grant(call.lease, call.ttlMs) };
+        return { revision, ttlMs: this.grant(call.lease, call.ttlMs) };
       case 'revoke':
         return this.#leases.has(call.lease) ? this.#revoke(call.lease, { call }) : undefined;
       case 'renew':
@@ -281,8 +321,12 @@ export class MemoryCluster {
     return this.#mvcc.asOf(revision > this.#mvcc.compactRevision ? revision : this.#mvcc.compactRevision);
   }
 
-  #transact(transaction: Transaction, by: LogEntry['by']): TransactionResponse {
+  #checkTransaction(transaction: EtcdTransaction): void {
     if (this.#outOfSpace && costsSpace(transaction)) throw quotaError();
+    checkTransaction(transaction);
+  }
+
+  #transact(transaction: EtcdTransaction, by: LogEntry['by']): EtcdTransactionResponse {
     const { response, applied } = applyTransaction(this.#mvcc, this.#leases, transaction);
     this.#record(applied, by);
     return response;
@@ -301,12 +345,8 @@ export class MemoryCluster {
 
   #record(applied: Applied | undefined, by: LogEntry['by']): void {
     if (applied === undefined) return;
-    this.log.push({ ...applied, era: this.#era, atMs: this.clock.now().monotonicMs, by });
+    if (this.#keepsLog) this.log.push({ ...applied, era: this.#era, atMs: this.clock.now().monotonicMs, by });
     this.#watchers.notify(applied);
-  }
-
-  #open(watcher: Watcher): () => void {
-    return this.#watchers.add(watcher);
   }
 
   #draw(delay: Delay): () => number {
@@ -316,6 +356,6 @@ export class MemoryCluster {
   }
 }
 
-function quotaError(): StoreError {
-  return new StoreError('quota', 'permanent', 'etcdserver: mvcc: database space exceeded');
+function quotaError(): Refusal {
+  return new Refusal('no-space', 'the quota is exceeded until an operator disarms the alarm');
 }

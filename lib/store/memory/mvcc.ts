@@ -7,10 +7,11 @@
  *
  * Modelled after etcd's `mvcc` and `etcdserver/apply.go`, and measured against 3.4 and 3.5: see store-contract.ts.
  */
-import { StoreError } from '../store-error.ts';
-import type { KeyValue, RangeRequest, RangeResponse, Span, WatchEvent } from '../store.ts';
+import type { KeyValue, RangeResponse, WatchEvent } from '../store.ts';
+import type { EtcdRangeRequest, EtcdSpan } from './etcd-requests.ts';
 import { compareKeys, covers, KeyIndex } from './key-order.ts';
 import { answerRange } from './range-answer.ts';
+import { Refusal } from './refusal.ts';
 
 /** What one revision did, in the order in which it did it. */
 export interface Applied {
@@ -21,7 +22,7 @@ export interface Applied {
 /** A read view: the store between batches, or a batch that sees its own writes. */
 export interface ReadView {
   readonly revision: bigint;
-  range(request: RangeRequest): RangeResponse;
+  range(request: EtcdRangeRequest): RangeResponse;
   /** Throws for a revision that cannot be read in this view. `0n` stands for the newest. */
   expectReadable(revision: bigint): void;
 }
@@ -54,12 +55,12 @@ export class Mvcc implements ReadView {
     return this.#live.get(key);
   }
 
-  range(request: RangeRequest): RangeResponse {
+  range(request: EtcdRangeRequest): RangeResponse {
     return this.rangeAt(this.#revision, request);
   }
 
   /** A range whose newest revision is `revision`: the store's, or that of the batch that asks. */
-  rangeAt(revision: bigint, request: RangeRequest): RangeResponse {
+  rangeAt(revision: bigint, request: EtcdRangeRequest): RangeResponse {
     this.expectReadable(request.revision ?? 0n, revision);
     const asked = request.revision ?? 0n;
     const isCurrent = revision >= this.#revision && (asked <= 0n || asked === revision);
@@ -71,7 +72,7 @@ export class Mvcc implements ReadView {
   expectReadable(revision: bigint, newest: bigint = this.#revision): void {
     if (revision <= 0n) return;
     if (revision > newest) {
-      throw new StoreError('future-revision', 'permanent', `Expected a revision up to ${newest}, got ${revision}`);
+      throw new Refusal('future-revision', `expected a revision up to ${newest}, got ${revision}`);
     }
     if (revision < this.#compactRevision) throw compactedError(revision, this.#compactRevision);
   }
@@ -97,7 +98,7 @@ export class Mvcc implements ReadView {
   }
 
   /** The history of a span from a revision on, by whole revisions. Throws if it is gone. */
-  historyFrom(fromRevision: bigint, span: Span): readonly Applied[] {
+  historyFrom(fromRevision: bigint, span: EtcdSpan): readonly Applied[] {
     if (fromRevision < this.#compactRevision) throw compactedError(fromRevision, this.#compactRevision);
     const start = this.#history.findIndex(({ revision }) => revision >= fromRevision);
     if (start === -1) return [];
@@ -159,15 +160,14 @@ export class Mvcc implements ReadView {
     this.#live.set(key, entry);
   }
 
-  #current(request: RangeRequest): readonly KeyValue[] {
+  #current(request: EtcdRangeRequest): readonly KeyValue[] {
     return this.#index.within(request, request.from).flatMap((key) => this.#live.get(key) ?? []);
   }
 
-  #past(revision: bigint, request: RangeRequest): readonly KeyValue[] {
+  #past(revision: bigint, request: EtcdRangeRequest): readonly KeyValue[] {
     const { from } = request;
-    const keys = [...this.#versions.keys()].filter(
-      (key) => covers(request, key) && (from === undefined || compareKeys(key, from) >= 0),
-    );
+    const all = 'key' in request ? [request.key] : [...this.#versions.keys()];
+    const keys = all.filter((key) => covers(request, key) && (from === undefined || compareKeys(key, from) >= 0));
     return keys.toSorted(compareKeys).flatMap((key) => {
       const version = this.#versions.get(key)?.findLast((version) => version.revision <= revision);
       return version?.entry ?? [];
@@ -198,12 +198,17 @@ export class Batch implements ReadView {
     return this.#events.length === 0 ? this.#mvcc.revision : this.#mvcc.revision + 1n;
   }
 
-  range(request: RangeRequest): RangeResponse {
+  range(request: EtcdRangeRequest): RangeResponse {
     return this.#mvcc.rangeAt(this.revision, request);
   }
 
   expectReadable(revision: bigint): void {
     this.#mvcc.expectReadable(revision);
+  }
+
+  /** The newest version of a key, as this batch sees it. */
+  get(key: string): KeyValue | undefined {
+    return this.#mvcc.get(key);
   }
 
   put(key: string, value: string, lease: bigint): void {
@@ -221,15 +226,15 @@ export class Batch implements ReadView {
     this.#events.push({ type: 'put', entry });
   }
 
-  /** Deletes what the span holds; returns the keys. */
-  delete(span: Span): readonly string[] {
+  /** Deletes what the span holds; returns what it held. */
+  delete(span: EtcdSpan): readonly KeyValue[] {
     const modRevision = this.#mvcc.revision + 1n;
-    const keys = this.range({ ...span, keysOnly: true }).entries.map(({ key }) => key);
-    for (const key of keys) {
+    const { entries } = this.range(span);
+    for (const { key } of entries) {
       this.#sink.remove(key, modRevision);
       this.#events.push({ type: 'delete', key, modRevision });
     }
-    return keys;
+    return entries;
   }
 
   /** What this batch has done, or nothing if it wrote nothing. */
@@ -245,15 +250,10 @@ export function keyOf(event: WatchEvent): string {
   return event.type === 'put' ? event.entry.key : event.key;
 }
 
-function compactedError(revision: bigint, compactRevision: bigint): StoreError {
-  return new StoreError(
-    'compacted',
-    'permanent',
-    `Revision ${revision} was compacted; history begins at ${compactRevision}`,
-    {
-      compactRevision,
-    },
-  );
+function compactedError(revision: bigint, compactRevision: bigint): Refusal {
+  return new Refusal('compacted', `asked for revision ${revision}, history begins at ${compactRevision}`, {
+    compactRevision,
+  });
 }
 
 function lastOfEachKey(events: readonly WatchEvent[]): readonly WatchEvent[] {

@@ -1,14 +1,18 @@
-import type { KeyValue, RangeRequest, RangeResponse } from '../store.ts';
+import type { KeyValue, RangeResponse } from '../store.ts';
+import type { EtcdRangeRequest } from './etcd-requests.ts';
 import { compareKeys } from './key-order.ts';
 
 /** Makes an answer of what the span holds, as etcd does it: count first, then filter, then sort, then cut. */
-export function answerRange(found: readonly KeyValue[], request: RangeRequest, revision: bigint): RangeResponse {
+export function answerRange(found: readonly KeyValue[], request: EtcdRangeRequest, revision: bigint): RangeResponse {
   const count = found.length;
   if (request.countOnly === true) return { revision, entries: [], count, more: false };
-  const { minModRevision = 0n, maxCreateRevision = 0n, limit = 0, sort, keysOnly } = request;
+  const { minModRevision = 0n, maxModRevision = 0n, minCreateRevision = 0n, maxCreateRevision = 0n } = request;
+  const { limit = 0, sort, keysOnly } = request;
   const matching = found.filter(
     (entry) =>
       (minModRevision === 0n || entry.modRevision >= minModRevision) &&
+      (maxModRevision === 0n || entry.modRevision <= maxModRevision) &&
+      (minCreateRevision === 0n || entry.createRevision >= minCreateRevision) &&
       (maxCreateRevision === 0n || entry.createRevision <= maxCreateRevision),
   );
   const sorted = sort === undefined ? matching : matching.toSorted(entryOrder(sort));
@@ -17,9 +21,11 @@ export function answerRange(found: readonly KeyValue[], request: RangeRequest, r
   return { revision, entries, count, more: cut.length < sorted.length };
 }
 
-function entryOrder({ by, order }: NonNullable<RangeRequest['sort']>): (a: KeyValue, b: KeyValue) => number {
+const NUMBERS = { create: 'createRevision', mod: 'modRevision', version: 'version' } as const;
+
+function entryOrder({ by, order }: NonNullable<EtcdRangeRequest['sort']>): (a: KeyValue, b: KeyValue) => number {
   const sign = order === 'ascend' ? 1 : -1;
-  if (by === 'key') return (a, b) => sign * compareKeys(a.key, b.key);
-  const field = by === 'create' ? 'createRevision' : 'modRevision';
+  if (by === 'key' || by === 'value') return (a, b) => sign * compareKeys(a[by], b[by]);
+  const field = NUMBERS[by];
   return (a, b) => sign * Number(a[field] - b[field]);
 }

@@ -1,37 +1,36 @@
 /** What etcd refuses before it looks at any key: `checkTxnRequest` and `checkIntervals` of `etcdserver/api/v3rpc/key.go`. */
-import { StoreError } from '../store-error.ts';
-import type { Operation, Span, Transaction } from '../store.ts';
-import { covers } from './key-order.ts';
+import type { Transaction } from '../store.ts';
+import type { EtcdDelete, EtcdOperation, EtcdSpan, EtcdTransaction } from './etcd-requests.ts';
+import { covers, firstOf } from './key-order.ts';
+import { Refusal } from './refusal.ts';
 
 /** `--max-txn-ops` and `--max-request-bytes` as etcd has them without the flags. */
 const MAX_OPERATIONS = 128;
-const MAX_REQUEST_BYTES = 1.5 * 1024 * 1024;
+const MAX_REQUEST_BYTES: number = 1.5 * 1024 * 1024;
 
-/** Throws a StoreError if etcd would refuse the request as such. */
-export function checkTransaction(transaction: Transaction): void {
+/** Throws a {@link Refusal} if etcd would refuse the request as such. */
+export function checkTransaction(transaction: EtcdTransaction): void {
   checkOperations(transaction, MAX_OPERATIONS);
   checkOverlaps(transaction.then);
   checkOverlaps(transaction.otherwise ?? []);
-  const bytes = sizeOf(transaction);
-  if (bytes > MAX_REQUEST_BYTES) {
-    throw new StoreError(
-      'too-large',
-      'permanent',
-      `Expected a request of up to ${MAX_REQUEST_BYTES} bytes, got ${bytes}`,
-    );
-  }
 }
 
-export function checkSpan(span: Span): void {
-  if ('key' in span && span.key === '')
-    throw new StoreError('invalid', 'permanent', 'Expected a key, got an empty one');
+/** Throws a {@link Refusal} for more than etcd puts through raft at once. */
+export function checkSize(bytes: number): void {
+  if (bytes <= MAX_REQUEST_BYTES) return;
+  throw new Refusal('request-too-large', `expected up to ${MAX_REQUEST_BYTES} bytes, got ${bytes}`);
+}
+
+export function checkSpan(span: EtcdSpan): void {
+  // Only a prefix may be empty: on the wire, that is the interval from the first key on.
+  if (!('prefix' in span) && firstOf(span) === '') throw new Refusal('empty-key', 'every request names a key');
 }
 
 /** The limit is per depth: what a level does not use is left for the one below it. */
-function checkOperations({ compare, then, otherwise = [] }: Transaction, limit: number): void {
+function checkOperations({ compare, then, otherwise = [] }: EtcdTransaction, limit: number): void {
   const most = Math.max(compare.length, then.length, otherwise.length);
   if (most > limit) {
-    throw new StoreError('too-large', 'permanent', `Expected a transaction of up to ${limit} operations, got ${most}`);
+    throw new Refusal('too-many-operations', `expected up to ${limit} at this depth, got ${most}`);
   }
   for (const each of compare) checkSpan(each);
   for (const operation of [...then, ...otherwise]) {
@@ -42,25 +41,21 @@ function checkOperations({ compare, then, otherwise = [] }: Transaction, limit: 
 
 interface Writes {
   readonly puts: Set<string>;
-  readonly deletes: Span[];
+  readonly deletes: EtcdSpan[];
 }
 
 /**
  * A key may not be put twice in a transaction, nor be put and deleted at one level or in a level below a delete. Deletes may
- * overlap. Two quirks are etcd's own: of two nested transactions the later one may delete what the earlier one put, and a delete of
- * everything overlaps with nothing.
+ * overlap. Two quirks are etcd's own: of two nested transactions the later one may delete what the earlier one put, and a delete
+ * without an end overlaps with its first key alone, so that a delete of everything overlaps with nothing.
  */
-function checkOverlaps(operations: readonly Operation[]): Writes {
-  const deletes: Span[] = operations.filter((operation) => operation.type === 'delete');
+function checkOverlaps(operations: readonly EtcdOperation[]): Writes {
+  const deletes: EtcdSpan[] = operations.filter((operation): operation is EtcdDelete => operation.type === 'delete');
   const puts = new Set<string>();
   const add = (key: string, allowed?: ReadonlySet<string>): void => {
     const isTwice = puts.has(key) && allowed?.has(key) !== true;
-    if (isTwice || deletes.some((span) => !isEverything(span) && covers(span, key))) {
-      throw new StoreError(
-        'invalid',
-        'permanent',
-        `Expected each key once in a transaction, got ${JSON.stringify(key)} twice`,
-      );
+    if (isTwice || deletes.some((span) => overlaps(span, key))) {
+      throw new Refusal('duplicate-key', JSON.stringify(key));
     }
     puts.add(key);
   };
@@ -78,21 +73,21 @@ function checkOverlaps(operations: readonly Operation[]): Writes {
   return { puts, deletes };
 }
 
-function isEverything(span: Span): boolean {
-  return 'prefix' in span && span.prefix === '';
+function overlaps(span: EtcdSpan, key: string): boolean {
+  const isWithoutEnd = 'prefix' in span ? span.prefix === '' : 'start' in span && span.end === undefined;
+  return isWithoutEnd ? key === firstOf(span) : covers(span, key);
 }
 
-/** About what the request takes on the wire. */
-function sizeOf({ compare, then, otherwise = [] }: Transaction): number {
+/** About what a client's transaction takes on the wire. */
+export function sizeOf({ compare, then, otherwise = [] }: Transaction): number {
   let bytes = 0;
-  for (const each of compare) bytes += spanSize(each) + (each.target === 'value' ? Buffer.byteLength(each.than) : 8);
+  for (const each of compare)
+    bytes += Buffer.byteLength(firstOf(each)) + (each.target === 'value' ? Buffer.byteLength(each.than) : 8);
   for (const operation of [...then, ...otherwise]) {
     if (operation.type === 'txn') bytes += sizeOf(operation);
-    else bytes += spanSize(operation) + (operation.type === 'put' ? Buffer.byteLength(operation.value) : 0);
+    else
+      bytes +=
+        Buffer.byteLength(firstOf(operation)) + (operation.type === 'put' ? Buffer.byteLength(operation.value) : 0);
   }
   return bytes;
-}
-
-function spanSize(span: Span): number {
-  return Buffer.byteLength('key' in span ? span.key : span.prefix);
 }

@@ -1,12 +1,13 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { StoreError } from '../store-error.ts';
-import type { WatchBatch, WatchRequest } from '../store.ts';
+import type { WatchBatch } from '../store.ts';
+import type { EtcdWatchRequest } from './etcd-requests.ts';
 import { covers } from './key-order.ts';
 import { keyOf, type Applied, type Mvcc } from './mvcc.ts';
 
 /** The cluster's end of a watch. */
 export interface Watcher {
-  readonly request: WatchRequest;
+  readonly request: EtcdWatchRequest;
   deliver(batch: WatchBatch): void;
   fail(error: StoreError): void;
 }
