@@ -228,6 +228,30 @@ test('a renewal that timed out takes its stream along, so that its late answer r
   await store.close();
 });
 
+test('where answers are lost, one renewal lengthens the lease unheard, and no more', async (t) => {
+  await using server = await EtcdServer.start();
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const lease = newLease();
+  await store.grant(lease, 60_000, patient);
+  await store.renew(lease, patient);
+  const received = async (): Promise<number> => {
+    const samples = [...(await server.metrics())].filter(
+      ([name]) => name.startsWith('grpc_server_msg_received_total{') && name.includes('LeaseKeepAlive'),
+    );
+    return samples.reduce((sum, [, value]) => sum + value, 0);
+  };
+  const before = await received();
+  t.true(before > 0);
+  proxy.dropResponses();
+  for (let count = 0; count < 4; count += 1)
+    t.is((await verdictOf(store.renew(lease, { timeoutMs }))).result, 'timeout transient');
+  t.is((await received()) - before, 1);
+  proxy.heal();
+  t.is((await store.renew(lease, patient)).ttlMs, 60_000);
+  await store.close();
+});
+
 test('closing ends calls and watches that are under way', async (t) => {
   await using server = await EtcdServer.start();
   const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });

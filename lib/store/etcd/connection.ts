@@ -66,7 +66,7 @@ export class Connection {
         }
         case 'connecting': {
           if (line.connectingMs > STALLED_DIAL_MS) {
-            this.#hangUp();
+            this.hangUp();
             break;
           }
           const ended = await bounds.orEnd(line.changed());
@@ -114,22 +114,23 @@ export class Connection {
     return open(metadata);
   }
 
-  /** Destroys the connection with everything that is under way on it, for good. */
+  /** Destroys the connection with everything that is under way on it. The next call that needs it dials again. */
+  hangUp(): void {
+    const line = this.#line;
+    this.#line = undefined;
+    line?.hangUp();
+  }
+
+  /** The same, for good. */
   close(): void {
     this.#closed = true;
-    this.#hangUp();
+    this.hangUp();
   }
 
   #client(method: UnaryMethod | StreamMethod): Promise<Client> {
     if (this.#line !== undefined) return this.#line.client(SERVICE_OF[method]);
     const lost = new StoreError('unreachable', 'transient', `The connection to ${this.endpoint.url} was given up`);
     return Promise.reject(this.#closed ? closedError() : lost);
-  }
-
-  #hangUp(): void {
-    const line = this.#line;
-    this.#line = undefined;
-    line?.hangUp();
   }
 }
 

@@ -28,6 +28,9 @@ interface Line {
  * validity of a lease by the time between the two. So there is at most one request on the stream, and a request that ended without an
  * answer takes the stream down with it.
  *
+ * One that was not answered in time may have lengthened the lease, of which nobody knows here: where only answers are lost, a leader that
+ * has stepped down could so keep its successor waiting. The connection goes with it, and the next is not up before the server was heard.
+ *
  * A renewal is harmless to repeat, and validity counts from before the first try: it goes on to the other members within its time.
  */
 export class Renewals {
@@ -97,6 +100,7 @@ export class Renewals {
     line.receive = undefined;
     if (ended !== undefined) {
       this.#drop(line);
+      if (ended.reason === 'timeout') connection.hangUp();
       return { status: { code: Status.DEADLINE_EXCEEDED, details: ended.message } };
     }
     const answer = await answered;
