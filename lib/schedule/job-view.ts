@@ -11,7 +11,7 @@ export interface JobKeys {
   readonly history: string;
 }
 
-/** A run that was started and of which nobody has said how it ended. */
+/** A run that a leader has still to do something about: nobody has said how it ended, or it is to be started once more. */
 export interface OpenRun {
   readonly key: string;
   readonly modRevision: bigint;
@@ -101,7 +101,8 @@ export function readState(keys: JobKeys, entries: ReadonlyMap<string, KeyValue>)
   const prunable: string[] = [];
   for (const entry of history) {
     const run = readRun(entry);
-    if (run?.state === 'started') open.push({ key: entry.key, modRevision: entry.modRevision, run });
+    if (run?.state === 'started' || run?.isRetryDue === true)
+      open.push({ key: entry.key, modRevision: entry.modRevision, run });
     else prunable.push(entry.key);
   }
   return {

@@ -161,6 +161,43 @@ for (const onLeaderLoss of ['abandon', 'retry'] as const) {
   });
 }
 
+for (const [how, end] of [
+  [
+    'its lease is revoked',
+    async (world, { coordinator }) => world.cluster.revoke(BigInt(`0x${coordinator.session!.lease}`)),
+  ],
+  ['its coordinator closes', async (_, { coordinator }) => coordinator.close()],
+  ['its job is stopped', async (_, { job }) => job.stop()],
+] as readonly [string, (world: VirtualWorld, process: Process & { readonly job: Job }) => Promise<void>][]) {
+  for (const onLeaderLoss of ['abandon', 'retry'] as const) {
+    test(`${onLeaderLoss}: a run that is cut off when ${how}, by a leader that can still say so`, async (t) => {
+      const { world, all, ticks, close } = await scene({ processes: 2, onLeaderLoss }, async (tick, by) => {
+        if (by > 0) return;
+        await untilTold(tick);
+        throw new Error('cut off');
+      });
+      await world.advance(HOUR);
+      await world.settle(end(world, all[0]!));
+      await world.advance(MINUTE);
+      const records = await world.settle(all[1]!.job.history());
+      t.deepEqual(
+        records.map((record) => record.state),
+        onLeaderLoss === 'retry' ? ['finished', 'abandoned'] : ['abandoned'],
+      );
+      t.deepEqual(
+        ticks.map(({ attempt, by }) => [attempt, by]),
+        onLeaderLoss === 'retry'
+          ? [
+              [1, 0],
+              [2, 1],
+            ]
+          : [[1, 0]],
+      );
+      await close();
+    });
+  }
+}
+
 test('a tick is retried so often and no more', async (t) => {
   const { world, all, outline, close } = await scene({ processes: 2, onLeaderLoss: 'retry', maxAttempts: 2 }, (tick) =>
     untilTold(tick),

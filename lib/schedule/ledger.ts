@@ -65,6 +65,7 @@ export interface Ending {
   readonly state: Exclude<RunRecord['state'], 'started'>;
   readonly durationMs: number;
   readonly error?: string;
+  readonly isRetryDue?: true;
 }
 
 /** A transaction of 128 operations is refused; after the limit was lowered, a few claims tidy up. */
@@ -244,5 +245,6 @@ function isAsKnown(key: string, modRevision: bigint): Compare {
 }
 
 function abandonment({ key, run }: OpenRun): Operation {
-  return { type: 'put', key, value: JSON.stringify({ ...run, state: 'abandoned' satisfies RunRecord['state'] }) };
+  const state = 'abandoned' satisfies RunRecord['state'];
+  return { type: 'put', key, value: JSON.stringify({ ...run, state, isRetryDue: undefined }) };
 }

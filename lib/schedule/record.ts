@@ -15,7 +15,10 @@ export type Trigger = 'schedule' | 'manual';
 
 /** One attempt at a tick. */
 export interface RunRecord {
-  /** `abandoned`: its leader was lost before it said how the run ended. The work may have been done, in part or as a whole. */
+  /**
+   * `failed`: the work threw, or took too long. `abandoned`: its leader came to an end before the work did, by a loss or a stop; the work may
+   * have been done, in part or as a whole.
+   */
   readonly state: 'started' | 'finished' | 'failed' | 'abandoned';
   readonly scheduledFor: Date;
   readonly trigger: Trigger;
@@ -59,6 +62,8 @@ export interface StoredRun {
   readonly startedAtMs: number;
   readonly durationMs?: number;
   readonly error?: string;
+  /** It was abandoned, and whoever leads next is to start it once more. */
+  readonly isRetryDue?: true;
 }
 
 interface StoredMissed extends Stretch {

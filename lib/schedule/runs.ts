@@ -15,6 +15,11 @@ interface Run {
   readonly recorded: Promise<void>;
 }
 
+export interface RunOptions {
+  readonly maxRunMs: number | undefined;
+  readonly maxAttempts: number;
+}
+
 /** Until it is recorded how a run ended. It is of no hurry, and the next leader calls it abandoned otherwise. */
 const RECORDING = { baseMs: 200, capMs: 10_000 };
 
@@ -26,23 +31,17 @@ export class Runs {
   readonly #ledger: Ledger;
   readonly #name: string;
   readonly #work: Work;
-  readonly #maxRunMs: number | undefined;
+  readonly #options: RunOptions;
   readonly #runs = new Map<string, Run>();
   readonly #givenUp = new AbortController();
   #onRecorded: (revision: bigint) => void = nothing;
 
-  constructor(
-    runtime: Runtime,
-    ledger: Ledger,
-    name: string,
-    work: Work,
-    { maxRunMs }: { readonly maxRunMs: number | undefined },
-  ) {
+  constructor(runtime: Runtime, ledger: Ledger, name: string, work: Work, options: RunOptions) {
     this.#runtime = runtime;
     this.#ledger = ledger;
     this.#name = name;
     this.#work = work;
-    this.#maxRunMs = maxRunMs;
+    this.#options = options;
   }
 
   get size(): number {
@@ -62,11 +61,10 @@ export class Runs {
     };
   }
 
-  /** Starts the work. A claim whose leadership is over by now is not started: the next leader may have come already. */
+  /** Starts the work. Not where the leadership is over by now: the next leader, who may have come already, finds the record as it is. */
   begin(claimed: Claimed, leadership: Leadership): void {
-    const ended = leadership.isHeld()
-      ? this.#do(claimed, leadership.signal)
-      : Promise.resolve<Ending>({ state: 'abandoned', durationMs: 0 });
+    if (!leadership.isHeld()) return;
+    const ended = this.#do(claimed, leadership.signal);
     const worked = ended.then(nothing);
     const recorded = ended
       .then((ending) => this.#record(claimed, ending))
@@ -96,7 +94,7 @@ export class Runs {
     const { clock, logger } = this.#runtime;
     const overtime = new AbortController();
     const { signal, unlink } = linkSignals(leading, overtime.signal);
-    const maxRunMs = this.#maxRunMs;
+    const { maxRunMs, maxAttempts } = this.#options;
     const cancel =
       maxRunMs === undefined ? nothing : clock.schedule(maxRunMs, () => overtime.abort(this.#overtime(maxRunMs)));
     const tick = new Tick(this.#name, claimed.token, signal, claimed.run);
@@ -119,8 +117,17 @@ export class Runs {
       return { state: 'finished', durationMs };
     }
     const error = errorText(failure.error);
-    logger.warn('A run has failed', { event: 'schedule.failed', job: this.#name, tick, durationMs, error });
-    return { state: 'failed', durationMs, error };
+    /* It was cut off; whether it is to be started once more should not depend on who is first to say so. */
+    const isCutOff = leading.aborted && !overtime.signal.aborted;
+    const isRetryDue = isCutOff && claimed.run.attempt < maxAttempts;
+    logger.warn(isCutOff ? 'A run was cut off by the end of its leader' : 'A run has failed', {
+      event: isCutOff ? 'schedule.cut-off' : 'schedule.failed',
+      job: this.#name,
+      tick,
+      durationMs,
+      error,
+    });
+    return { state: isCutOff ? 'abandoned' : 'failed', durationMs, error, ...(isRetryDue ? { isRetryDue } : {}) };
   }
 
   /** Resolves to the revision. Repeats for as long as it takes, across outages and terms: the work is done, whoever leads now. */
