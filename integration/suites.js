@@ -1,7 +1,10 @@
 // What `npm test` leaves to `npm run test:long`, which CI runs as well: `npm test` is to be done within five minutes on two processors.
 export const long = [
   'integration/demo.test.ts',
+  'integration/election/many-faults.test.ts',
+  'integration/lock/partition.test.ts',
   'integration/replica/cuts.test.ts',
+  'integration/replica/partition.test.ts',
   'integration/replica/staleness.test.ts',
   'integration/schedule/year.test.ts',
   'integration/servers/partitions.test.ts',
