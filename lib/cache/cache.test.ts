@@ -148,6 +148,30 @@ test('a linearizable read sees what another process wrote just before, though th
   t.is(entry?.value, '1');
 });
 
+test('what was proved to be over is not shown again by events that come late', async (t) => {
+  const { world, store, cache } = await ready();
+  const { seen } = collect<CacheChange>(cache.watch());
+  await world.settle(cache.put('stays', '1'));
+  const late = [800, 900, 1_000];
+  store.faults.onWatch((_, batch) => (batch.events.length > 0 ? { delayMs: late.shift() ?? 0 } : undefined));
+  world.cluster.put('test/cache/routes/eu', '1');
+  world.cluster.put('test/cache/routes/eu', '2');
+  world.cluster.delete('test/cache/routes/eu');
+  const { revision } = world.cluster;
+  t.is(await world.settle(cache.read('eu', { consistency: 'linearizable' })), undefined);
+  t.true(cache.stats().revision >= revision);
+  for (let step = 0; step < 120; step += 1) {
+    await world.advance(10);
+    t.is(cache.get('eu'), undefined);
+  }
+  t.deepEqual(
+    seen.slice(1).map(({ type, key }) => `${type} ${key}`),
+    ['put eu', 'put eu', 'delete eu'],
+  );
+  await world.settle(cache.put('eu', '3'));
+  t.is(seen.at(-1)?.type, 'put');
+});
+
 test('a read of a revision waits for it', async (t) => {
   const { world, cache } = await ready();
   world.cluster.put('test/cache/routes/eu', '1');

@@ -24,6 +24,7 @@ import type { Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { KeyValue, Span, Store, WatchEvent } from '../store/store.ts';
 import { Contents, difference, newest, type Change } from './contents.ts';
+import { Detour } from './detour.ts';
 import { Freshness } from './freshness.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
 import { checkLimits, listSpan, type Limits } from './listing.ts';
@@ -62,6 +63,7 @@ export class Replica {
   #origin: Origin = 'nothing';
   #landmarks = new Landmarks();
   #applied = 0n;
+  #detour = new Detour();
   #failure: StoreError | undefined;
   #resyncs = 0;
   /** There was a resync of which no change could tell yet. */
@@ -217,6 +219,7 @@ export class Replica {
     this.#contents = contents;
     this.#origin = 'store';
     this.#applied = revision;
+    this.#detour = new Detour();
     this.#landmarks = new Landmarks(newest(contents));
     this.#freshness.begin(revision, contents.entries.size, askedAt);
     this.#failure = undefined;
@@ -235,9 +238,12 @@ export class Replica {
     for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
       signal.throwIfAborted();
       if (events.length === 0) continue;
+      const before = this.#applied;
       const changes = wholeRevisions(events)
         .filter(([revision]) => revision > this.#applied)
+        .flatMap((next) => this.#detour.take(next, this.#freshness.revision, (key) => this.#contents.entries.has(key)))
         .flatMap(([revision, some]) => this.#apply(revision, some));
+      if (this.#applied === before) continue;
       checkLimits(this.#contents, this.#options);
       this.#tell(this.#withGap(changes), this.#applied);
     }
