@@ -5,6 +5,7 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { EtcdServer } from '../integration/servers/etcd-server.ts';
+import { elections } from './elections.ts';
 import { fanOut } from './fan-out.ts';
 import { isMet, tableOf, type Finding } from './findings.ts';
 import { freshness } from './freshness.ts';
@@ -31,6 +32,7 @@ const findings: readonly Finding[] = [
   ...(await reads({ endpoint, rounds, turns: quick ? 20 : 100 })),
   ...(await fanOut(etcd, { rounds, writes: quick ? 50 : 300 })),
   ...(await freshness(etcd, { intervals: quick ? 5 : 20, rounds, proofs: quick ? 10 : 100 })),
+  ...(await elections(etcd, { rounds: quick ? 1 : 5, waitMs: quick ? 2_000 : 10_000 })),
   ...(await lockCycle({ endpoint, rounds, callers: 1, operations: quick ? 50 : 400 })),
   ...(await lockCycle({ endpoint, rounds, callers: 64, operations: quick ? 200 : 1_600 })),
 ];

@@ -2,7 +2,7 @@ import test from 'ava';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { clientFaults, type Fault } from './faults.ts';
 import { clusterFaults, outages } from './outages.ts';
-import { hold, type TrialOptions } from './trial.ts';
+import { hold, lineOf, type TrialOptions } from './trial.ts';
 
 /* The faults of faults.test.ts again and again, in changing order, and those that take the time of an outage. */
 
@@ -29,7 +29,7 @@ const trials: readonly [string, TrialOptions][] = [
 for (const [what, options] of trials) {
   test.serial(`etcd ${what}: never two leaders, rising terms, and soon a new leader`, async (t) => {
     t.timeout(240_000);
-    for (const line of await hold(options)) t.log(line);
+    for (const passage of await hold(options)) t.log(lineOf(passage));
     t.pass();
   });
 }

@@ -6,10 +6,11 @@ import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Electorate } from './electorate.ts';
 import { bringAbout, type Fault, type Site } from './faults.ts';
-import { checkTerms } from './terms.ts';
+import { checkTerms, type Passage } from './terms.ts';
 
 export interface TrialOptions {
-  readonly version: EtcdVersion;
+  /** Default: whatever etcd the machine has. */
+  readonly version?: EtcdVersion | undefined;
   /** Of etcd. @default 1 */
   readonly members?: 1 | 3 | undefined;
   readonly faults: readonly Fault[];
@@ -17,10 +18,9 @@ export interface TrialOptions {
   readonly elections?: number | undefined;
   /** @default 3 */
   readonly candidates?: number | undefined;
+  /** The default is the shortest that leaves room for a renewal to fail. @default 3000 */
+  readonly ttlMs?: number | undefined;
 }
-
-/** The shortest that leaves room for a renewal to fail. */
-const TTL_MS = 3_000;
 
 /** etcd's default. */
 const ELECTION_MS = 1_000;
@@ -28,8 +28,8 @@ const ELECTION_MS = 1_000;
 /** What one delivery of a watch, or a timer, may take on a busy machine; a lease takes ten times as long to end. */
 const DELIVERY_MS = 250;
 
-/** Holds elections under faults. Resolves with a line for each fault; rejects if one went wrong. */
-export async function hold(options: TrialOptions): Promise<readonly string[]> {
+/** Holds elections under faults. Resolves with how they went; rejects if one went wrong. */
+export async function hold(options: TrialOptions): Promise<readonly Passage[]> {
   const { version, members: size = 1 } = options;
   if (size === 1) {
     await using server = await EtcdServer.start({ version });
@@ -46,7 +46,7 @@ async function holdAt(
   members: readonly EtcdServer[],
   cluster: Pick<Site, 'leader' | 'isolate' | 'heal'>,
   options: TrialOptions,
-): Promise<readonly string[]> {
+): Promise<readonly Passage[]> {
   const store = createEtcdStore(systemRuntime(), { endpoints: members.map(({ endpoint }) => endpoint) });
   try {
     return await holdAll({ members, store, electionMs: ELECTION_MS, ...cluster }, options);
@@ -57,8 +57,8 @@ async function holdAt(
 
 async function holdAll(
   site: Site,
-  { faults, elections = 1, candidates: size = 3 }: TrialOptions,
-): Promise<readonly string[]> {
+  { faults, elections = 1, candidates: size = 3, ttlMs = 3_000 }: TrialOptions,
+): Promise<readonly Passage[]> {
   const endpoints = site.members.map(({ endpoint }) => endpoint);
   const { store } = site;
   const holding = Array.from({ length: elections }, async (_, index) => {
@@ -67,19 +67,21 @@ async function holdAll(
       store,
       election: `e${index + 1}`,
       size,
-      ttlMs: TTL_MS,
+      ttlMs,
     });
     const share = faults.filter((__, place) => place % elections === index);
-    const incidents = await bringAbout(share, electorate, site, TTL_MS);
-    const limits = { ttlMs: TTL_MS, validForMs: TTL_MS - marginMs(TTL_MS), deliveryMs: DELIVERY_MS };
-    return checkTerms(electorate.terms, incidents, limits).map(({ fault, tookMs, overlapMs }) =>
-      tookMs === 0
-        ? `${fault}: the leader stayed`
-        : `${fault}: the next leader after ${tookMs.toFixed(0)} ms, the last belief ${(-overlapMs).toFixed(0)} ms before it`,
-    );
+    const incidents = await bringAbout(share, electorate, site, ttlMs);
+    const limits = { ttlMs, validForMs: ttlMs - marginMs(ttlMs), deliveryMs: DELIVERY_MS };
+    return checkTerms(electorate.terms, incidents, limits);
   });
   /* All of them end before etcd does. */
   const results = await Promise.allSettled(holding);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
   return results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+}
+
+/** For the log of a test. */
+export function lineOf({ fault, tookMs, overlapMs }: Passage): string {
+  if (tookMs === 0) return `${fault}: the leader stayed`;
+  return `${fault}: the next leader after ${tookMs.toFixed(0)} ms, the last belief ${(-overlapMs).toFixed(0)} ms before it`;
 }
