@@ -20,6 +20,7 @@ import { abortable, linkSignals } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { follow, revisionOf } from '../store/follow.ts';
+import type { Openings } from '../store/openings.ts';
 import type { Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { KeyValue, Span, Store, WatchEvent } from '../store/store.ts';
@@ -57,6 +58,7 @@ export class Replica {
   readonly #repetition: Repetition;
   readonly #options: ReplicaOptions;
   readonly #questions: Questions;
+  readonly #openings: Openings | undefined;
   readonly #followers = new Set<Follower>();
   readonly #freshness: Freshness;
   #contents = new Contents();
@@ -74,19 +76,21 @@ export class Replica {
   #run: Promise<void> | undefined;
   #closed: StoreError | undefined;
 
-  /** `questions`: those that it is to ask together with others. */
+  /** `questions`: those that it is to ask together with others; `openings`: with whom its watch takes turns. */
   constructor(
     runtime: Runtime,
     store: Store,
     repetition: Repetition,
     options: ReplicaOptions,
     questions: Questions = new Questions(runtime, store),
+    openings?: Openings,
   ) {
     this.#runtime = runtime;
     this.#store = store;
     this.#repetition = repetition;
     this.#options = options;
     this.#questions = questions;
+    this.#openings = openings;
     this.#freshness = new Freshness(runtime, store, repetition, questions, options, {
       proved: () => this.#wake(),
       change: (withinMs, signal) => this.#changeWithin(withinMs, signal),
@@ -235,7 +239,7 @@ export class Replica {
       const holding = { span: this.#options.span, revision: this.#applied, size: this.#contents.entries.size };
       return this.#landmarks.check(this.#questions, holding, call);
     };
-    for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming)) {
+    for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming, this.#openings)) {
       signal.throwIfAborted();
       if (events.length === 0) continue;
       const before = this.#applied;

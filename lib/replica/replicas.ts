@@ -1,10 +1,14 @@
 import type { Runtime } from '../runtime/runtime.ts';
+import { Openings } from '../store/openings.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
 import { BriefLogger } from './brief-logger.ts';
 import { Questions } from './questions.ts';
 import { Replica, type ReplicaOptions } from './replica.ts';
 import type { SnapshotFolder } from './snapshot.ts';
+
+/** Watches that wait to be accepted: enough that the way to the server and back does not count. */
+const MAX_OPENINGS = 500;
 
 /** A share in a replica, to be given back. */
 export interface ReplicaShare {
@@ -40,6 +44,7 @@ export class Replicas {
   readonly #snapshots: SnapshotFolder | undefined;
   readonly #logger: BriefLogger;
   readonly #questions: Questions;
+  readonly #openings = new Openings(MAX_OPENINGS);
   readonly #shared = new Map<string, Shared>();
 
   constructor(runtime: Runtime, store: Store, repetition: Repetition, snapshots?: SnapshotFolder) {
@@ -55,7 +60,14 @@ export class Replicas {
     const id = idOf(options);
     let shared = this.#shared.get(id);
     if (shared === undefined) {
-      const replica = new Replica(this.#runtime, this.#store, this.#repetition, options, this.#questions);
+      const replica = new Replica(
+        this.#runtime,
+        this.#store,
+        this.#repetition,
+        options,
+        this.#questions,
+        this.#openings,
+      );
       const detach = hasSnapshot ? this.#snapshots?.attach(replica, options.span) : undefined;
       shared = { replica, shares: 0, detach };
       this.#shared.set(id, shared);

@@ -1,6 +1,7 @@
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Openings } from './openings.ts';
 import { StoreError } from './store-error.ts';
 import type { Store, WatchBatch, WatchEvent, WatchRequest } from './store.ts';
 
@@ -21,7 +22,8 @@ const RESUME = { baseMs: 50, capMs: 2_000 };
  * Throws the StoreError with `reason: 'compacted'` if the history between is gone, and those of permanent failures; the caller then
  * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life. `beforeResume` is asked before a
  * life that follows a broken one; what it throws counts as a failure of that life, or ends the following if it is no StoreError to
- * repeat. It may resolve to a revision: up to there nothing was missed.
+ * repeat. It may resolve to a revision: up to there nothing was missed. With
+ * `openings` each life waits for its turn to be opened.
  */
 export async function* follow(
   runtime: Runtime,
@@ -29,9 +31,11 @@ export async function* follow(
   request: WatchRequest,
   signal: AbortSignal,
   beforeResume: () => Promise<bigint | void> = () => Promise.resolve(),
+  openings?: Openings,
 ): AsyncGenerator<WatchBatch, never, void> {
   let next = request.fromRevision;
   let isPast = false;
+  let leave: (() => void) | undefined;
   for (let failures = 0; ; failures += 1) {
     try {
       if (failures > 0) {
@@ -42,8 +46,11 @@ export async function* follow(
         const begin: bigint = isPast && next > 1n ? next - 1n : next;
         let isCreated: boolean = begin !== next;
         isPast = false;
+        leave = await openings?.enter(signal);
         for await (const { revision, events } of store.watch({ span: request.span, fromRevision: begin }, signal)) {
           failures = 0;
+          leave?.();
+          leave = undefined;
           /* 1. The first answer: if it is in the past, begin again from where a compaction would show. */
           isPast = !isCreated && next > 1n && revision >= next;
           isCreated = true;
@@ -58,6 +65,8 @@ export async function* follow(
       signal.throwIfAborted();
       if (!(error instanceof StoreError) || error.outcome === 'permanent') throw error;
       runtime.logger.debug('A watch broke and resumes', { event: 'watch.resume', from: next, cause: error.message });
+    } finally {
+      leave?.();
     }
     isPast = true;
     await sleep(
