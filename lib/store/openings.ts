@@ -17,12 +17,12 @@ export class Openings {
     signal.throwIfAborted();
     if (!this.#places.tryEnter()) {
       await new Promise<void>((resolve, reject) => {
-        let stop: (() => void) | undefined;
+        /* Nobody is admitted before both are there: a place is given back in a later turn. */
         const giveUp = this.#places.queue(() => {
-          stop?.();
+          stop();
           resolve();
         });
-        stop = onAbort(signal, (reason) => {
+        const stop = onAbort(signal, (reason) => {
           if (giveUp()) reject(reason);
         });
       });
