@@ -5,6 +5,8 @@ import {
   LockLostError,
   LockTimeoutError,
   OutcomeUnknownError,
+  RevisionRegressedError,
+  VersionConflictError,
   WorkStuckError,
 } from '../errors.ts';
 import type { Operation, Verb } from './history.ts';
@@ -31,6 +33,37 @@ const EXPECTED: Readonly<Record<Verb, readonly (new (...args: never[]) => Error)
   proclaim: [LeadershipLostError, CoordinationUnavailableError, OutcomeUnknownError, ClosedError],
   resign: [OutcomeUnknownError],
   leader: [CoordinationUnavailableError, ClosedError],
+  put: [
+    VersionConflictError,
+    CoordinationUnavailableError,
+    OutcomeUnknownError,
+    RevisionRegressedError,
+    TakenBack,
+    ClosedError,
+  ],
+  delete: [
+    VersionConflictError,
+    CoordinationUnavailableError,
+    OutcomeUnknownError,
+    RevisionRegressedError,
+    ClosedError,
+  ],
+  read: [CoordinationUnavailableError, RevisionRegressedError, ClosedError],
+  set: [
+    VersionConflictError,
+    CoordinationUnavailableError,
+    OutcomeUnknownError,
+    RevisionRegressedError,
+    TakenBack,
+    ClosedError,
+  ],
+  update: [
+    VersionConflictError,
+    CoordinationUnavailableError,
+    OutcomeUnknownError,
+    RevisionRegressedError,
+    ClosedError,
+  ],
   close: [],
 };
 

@@ -23,4 +23,8 @@ export const corpus: readonly Find[] = [
   },
   { seed: 286, was: '`lead` rejected while etcd had no space, instead of waiting: election.test.ts.' },
   { seed: 69, was: 'An observer was told twice of one proclamation that arrived twice: observation.ts.' },
+  {
+    seed: 10958,
+    was: 'A cache went back to what a proof had shown to be over, by events under way that led there and back: cache.test.ts.',
+  },
 ];

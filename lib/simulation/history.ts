@@ -14,6 +14,11 @@ export type Verb =
   | 'proclaim'
   | 'resign'
   | 'leader'
+  | 'put'
+  | 'delete'
+  | 'read'
+  | 'set'
+  | 'update'
   | 'close'
   | 'probe';
 

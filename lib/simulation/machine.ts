@@ -28,6 +28,8 @@ export class Machine {
   readonly #stops: { readonly fromMs: number; toMs: number }[] = [];
   /** Requests of it have arrived twice: then a key can come back, until the audit finds it. */
   repeatsItself = false;
+  /** Reads of it were answered from the past, as servers with a bug answer them: its proofs can then be too young. */
+  readsStale = false;
   #faults = 0;
   #faultyUntilMs = 0;
   /** Its wall clock was set: what it believes about time may be wrong on the safe side. */

@@ -128,10 +128,12 @@ const NETWORK = {
     return machine.store.faults.onWatch(() => (!machine.host.isStopped && random.chance(share) ? 'break' : undefined));
   },
   'watches repeat themselves': ({ machine }) => machine.store.faults.onWatch(() => 'duplicate'),
-  'reads are stale': ({ machine, random }) =>
-    machine.store.faults.onRequest((call) =>
+  'reads are stale': ({ machine, random }) => {
+    machine.readsStale = true;
+    return machine.store.faults.onRequest((call) =>
       call.method === 'range' && random.chance(0.5) ? { staleBy: random.integer(1, 20) } : undefined,
-    ),
+    );
+  },
   /* What is believed is then as far from what is true as it can be. It takes its own time: shorter than a lease it would show nothing. */
   'renewals are slow, then a machine is cut off': ({ world, machine, random }) => {
     const { ttlMs, timeoutMs } = world.setup;

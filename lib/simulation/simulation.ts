@@ -15,6 +15,7 @@ import { ElectionWorkload } from './election-workload.ts';
 import { Invariants } from './invariants.ts';
 import { LockWorkload } from './lock-workload.ts';
 import { Nemesis } from './nemesis.ts';
+import { SettingsWorkload } from './settings-workload.ts';
 import type { Workload } from './workload.ts';
 import { ELECTION_MS, World, type Use } from './world.ts';
 
@@ -33,6 +34,7 @@ const HAND_OVER_MS = 1_000;
 const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants, calls: Calls) => Workload>> = {
   locks: LockWorkload,
   elections: ElectionWorkload,
+  settings: SettingsWorkload,
 };
 
 export async function simulate(seed: number): Promise<SimulationResult> {
@@ -48,6 +50,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   await simulation.until(nemesis.run(), 10 * world.setup.chaosMs);
   await simulation.recover();
   await simulation.close();
+  for (const workload of workloads) workload.finish?.();
 
   const { history, register } = world;
   if (register.lost > 0) history.violate('a guarded counter loses no update', `${register.lost} were lost`);
@@ -121,7 +124,7 @@ class Simulation {
     /* Leases of those that were killed, or closed while etcd was away, end by themselves. */
     const restMs = Math.max(0, troubledUntilMs - clock.elapsedMs) + 2 * setup.ttlMs + 1_000;
     await this.#rest(restMs);
-    const left = cluster.entries('sim/').filter(({ key }) => key !== 'sim/epoch');
+    const left = cluster.entries('sim/').filter(({ key }) => !isMeantToStay(key));
     if (left.length > 0) history.violate('nothing is left in etcd', left.map(({ key }) => key).join(', '));
     if (cluster.leases.length > 0) history.violate('no lease is left', cluster.leases.join(', '));
     for (const { name, host, state } of machines) {
@@ -151,4 +154,9 @@ class Simulation {
     this.#invariants.look();
     for (const workload of this.#workloads) workload.look?.();
   }
+}
+
+/** Settings outlive those who wrote them. */
+function isMeantToStay(key: string): boolean {
+  return ['sim/epoch', 'sim/cache/', 'sim/config/', 'sim/config-history/'].some((prefix) => key.startsWith(prefix));
 }

@@ -20,7 +20,7 @@ export interface Setup {
 }
 
 /** What the coordinators are used for in a run. */
-export type Use = 'locks' | 'elections';
+export type Use = 'locks' | 'elections' | 'settings';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -36,7 +36,13 @@ function drawSetup(random: SeededRandom): Setup {
     machines: random.integer(2, 4),
     workers: random.integer(1, 3),
     chaosMs: 5_000 + 3 * ttlMs,
-    uses: random.pick<readonly Use[]>([['locks'], ['locks'], ['elections'], ['locks', 'elections']]),
+    uses: random.pick<readonly Use[]>([
+      ['locks'],
+      ['locks'],
+      ['elections'],
+      ['settings'],
+      ['locks', 'elections', 'settings'],
+    ]),
   };
 }
 

@@ -1,0 +1,140 @@
+import type { Cache, CacheChange } from '../cache/cache.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Machine } from './machine.ts';
+import type { SettingsTruth, Standing } from './settings-truth.ts';
+import type { World } from './world.ts';
+
+/**
+ * One who reads a cache on a machine, and follows it.
+ *
+ * W1, W2: it is told of every write once and in order, or of a gap. C1: what is shown is what stood there at the revision that is named.
+ * C2: that revision does not go back without an announcement. C3: the age is at least the true staleness.
+ */
+export class SettingsReader {
+  readonly machine: Machine;
+  readonly #world: World;
+  readonly #truth: SettingsTruth;
+  readonly #cache: Cache;
+  readonly #keys: readonly string[];
+  /** What it makes of the changes it is told of. */
+  readonly #shadow = new Map<string, Standing>();
+  /** Which write has to come next; `undefined`: it was told of a gap, and only the next one shows. */
+  #next: number | undefined;
+  #isOver = false;
+  #revision = 0n;
+  #resyncs = 0;
+  /** The era of what it was told last. */
+  #era = 0;
+
+  constructor(world: World, machine: Machine, truth: SettingsTruth, cache: Cache, keys: readonly string[]) {
+    this.#world = world;
+    this.machine = machine;
+    this.#truth = truth;
+    this.#cache = cache;
+    this.#keys = keys;
+    this.#era = truth.era;
+    void this.#follow().catch((error: unknown) => {
+      world.history.violate('a watcher ends only with its coordinator', `${machine.name}: ${String(error)}`);
+    });
+  }
+
+  /** It knows everything there is. */
+  get isCurrent(): boolean {
+    return this.#truth.after(this.#cache.stats().revision) === undefined;
+  }
+
+  /** Looks at what the cache shows now. A restore is noticed only when something is heard of the store again. */
+  look(): void {
+    const { history, nowMs } = this.#world;
+    const { name, host, isGone } = this.machine;
+    if (isGone || host.isStopped || this.#isOver) return;
+    const { revision, ageMs, resyncs } = this.#cache.stats();
+    if (resyncs !== this.#resyncs) this.#era = this.#truth.era;
+    else if (revision < this.#revision) {
+      history.violate('C2 revisions do not go back', `${name} went from ${this.#revision} to ${revision}`);
+    }
+    this.#revision = revision;
+    this.#resyncs = resyncs;
+    if (revision === 0n || this.#era !== this.#truth.era) return;
+    const truth = this.#truth.at(revision);
+    for (const key of this.#keys) {
+      const [shown, stood] = [this.#cache.get(key), truth.get(key)];
+      if (shown?.value === stood?.value && shown?.revision === stood?.revision) continue;
+      history.violate(
+        'C1 what is shown stood there',
+        `${name} shows ${shown?.value}@${shown?.revision} for ${key} at ${revision}, there stood ${stood?.value}@${stood?.revision}`,
+      );
+      this.#isOver = true;
+    }
+    const missed = this.#truth.after(revision);
+    const stalenessMs = missed === undefined ? 0 : nowMs - missed.atMs;
+    if (ageMs < stalenessMs && !this.machine.readsStale && this.machine.clockTouchedAtMs === Number.NEGATIVE_INFINITY) {
+      history.violate('C3 the age is at least the staleness', `${name} says ${ageMs} ms, it is ${stalenessMs} ms`);
+      this.#isOver = true;
+    }
+  }
+
+  async #follow(): Promise<void> {
+    while (!(await this.#isReady())) if (this.machine.isGone || this.machine.state === 'closing') return;
+    for (const key of this.#keys) {
+      const entry = this.#cache.get(key);
+      if (entry !== undefined) this.#shadow.set(key, entry);
+    }
+    for await (const change of this.#cache.watch()) this.#hear(change);
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      await this.#cache.ready();
+      return true;
+    } catch (error) {
+      if (error instanceof HoldfastError) return false;
+      throw error;
+    }
+  }
+
+  #hear(change: CacheChange): void {
+    this.#truth.read();
+    const { key, revision } = change;
+    const value = change.type === 'put' ? change.value : undefined;
+    if (change.resynced === true) {
+      this.#next = undefined;
+      this.#apply(key, value, revision);
+      return;
+    }
+    const { writes } = this.#truth;
+    const index = this.#next ?? this.#find(change);
+    const write = index === undefined ? undefined : writes[index];
+    if (index === undefined || write?.key !== key || write.value !== value || write.revision !== revision) {
+      const expected = write === undefined ? 'nothing' : `${write.key}=${write.value}@${write.revision}`;
+      this.#violate('W1 every write once and in order', `${key}=${value}@${revision}, and ${expected} was next`);
+    } else if (this.#next === undefined && !isSame(this.#shadow, this.#truth.before(index))) {
+      this.#violate('W1 a gap tells what led over it', `before ${key}=${value}@${revision}`);
+    }
+    this.#next = index === undefined ? undefined : index + 1;
+    this.#apply(key, value, revision);
+  }
+
+  /** The last write that the change can be of. */
+  #find(change: CacheChange): number | undefined {
+    const value = change.type === 'put' ? change.value : undefined;
+    const index = this.#truth.writes.findLastIndex(
+      (write) => write.key === change.key && write.revision === change.revision && write.value === value,
+    );
+    return index === -1 ? undefined : index;
+  }
+
+  #apply(key: string, value: string | undefined, revision: bigint): void {
+    if (value === undefined) this.#shadow.delete(key);
+    else this.#shadow.set(key, { value, revision });
+  }
+
+  #violate(claim: string, details: string): void {
+    if (!this.#isOver) this.#world.history.violate(claim, `${this.machine.name} was told of ${details}`);
+    this.#isOver = true;
+  }
+}
+
+function isSame(a: ReadonlyMap<string, Standing>, b: ReadonlyMap<string, Standing>): boolean {
+  return a.size === b.size && [...a].every(([key, { revision }]) => b.get(key)?.revision === revision);
+}

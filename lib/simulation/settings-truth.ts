@@ -1,0 +1,97 @@
+import type { WatchEvent } from '../store/store.ts';
+import type { World } from './world.ts';
+
+/** A write at the server. */
+export interface Write {
+  readonly revision: bigint;
+  readonly key: string;
+  /** `undefined`: it was deleted. */
+  readonly value: string | undefined;
+  readonly atMs: number;
+  /** How often the store had been replaced by a backup. */
+  readonly era: number;
+}
+
+/** What stood under a key, and since which revision. */
+export interface Standing {
+  readonly value: string;
+  readonly revision: bigint;
+}
+
+/** Every write under a prefix, read from the log of the store. */
+export class SettingsTruth {
+  readonly writes: Write[] = [];
+  readonly #world: World;
+  readonly #prefix: string;
+  /** What a backup brought back, by era. */
+  readonly #beginnings: ReadonlyMap<string, Standing>[] = [new Map()];
+  #position = 0;
+
+  constructor(world: World, prefix: string) {
+    this.#world = world;
+    this.#prefix = prefix;
+  }
+
+  get era(): number {
+    return this.#beginnings.length - 1;
+  }
+
+  /** Takes in what the store has done since the last time. */
+  read(): void {
+    const { clock, cluster, nowMs } = this.#world;
+    const offsetMs = clock.now().monotonicMs - nowMs;
+    for (; this.#position < cluster.log.length; this.#position += 1) {
+      const { events = [], atMs = 0 } = cluster.log[this.#position] ?? {};
+      for (const event of events) this.#write(event, atMs - offsetMs);
+    }
+  }
+
+  /** The store was replaced: what is there now is all there is. */
+  rebuild(): void {
+    const { cluster } = this.#world;
+    this.#position = cluster.log.length;
+    const entries = cluster.entries(this.#prefix);
+    this.#beginnings.push(
+      new Map(
+        entries.map(({ key, value, modRevision }) => [this.#nameOf(key), { value, revision: modRevision }] as const),
+      ),
+    );
+  }
+
+  /** What stood there before the write with this index, or now. */
+  before(index: number, era: number = this.writes[index]?.era ?? this.era): Map<string, Standing> {
+    return this.#state((_, at) => at < index, era);
+  }
+
+  /** What stood there at a revision of this era. */
+  at(revision: bigint): Map<string, Standing> {
+    return this.#state((write) => write.revision <= revision, this.era);
+  }
+
+  /** The first write of this era above a revision. */
+  after(revision: bigint): Write | undefined {
+    return this.writes.find((write) => write.era === this.era && write.revision > revision);
+  }
+
+  #state(includes: (write: Write, index: number) => boolean, era: number): Map<string, Standing> {
+    const state = new Map(this.#beginnings[era]);
+    for (const [index, write] of this.writes.entries()) {
+      if (write.era !== era || !includes(write, index)) continue;
+      if (write.value === undefined) state.delete(write.key);
+      else state.set(write.key, { value: write.value, revision: write.revision });
+    }
+    return state;
+  }
+
+  #write(event: WatchEvent, atMs: number): void {
+    const full = event.type === 'put' ? event.entry.key : event.key;
+    if (!full.startsWith(this.#prefix)) return;
+    const [revision, value] =
+      event.type === 'put' ? [event.entry.modRevision, event.entry.value] : [event.modRevision, undefined];
+    this.writes.push({ revision, key: this.#nameOf(full), value, atMs, era: this.era });
+  }
+
+  #nameOf(key: string): string {
+    return key.slice(this.#prefix.length);
+  }
+}
