@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { EtcdServer } from '../integration/servers/etcd-server.ts';
+import { PostgresServer } from '../integration/servers/postgres-server.ts';
 
-// Runs every example to its end against one real etcd, so that what the documentation shows keeps working: each
-// `examples/<name>.ts`, and `examples/<name>/main.ts` where an example has a folder. They find etcd as a user's program
-// would, through HOLDFAST_ENDPOINTS. One that runs until it is told to stop says so in a line with SIGTERM, and is sent it
-// then. Each must end by itself, with status 0, and hold nothing when it has ended.
+// Runs every example to its end against one real etcd and one PostgreSQL, so that what the documentation shows keeps
+// working: each `examples/<name>.ts`, and `examples/<name>/main.ts` where an example has a folder. They find both as a
+// user's program would, through HOLDFAST_ENDPOINTS and DATABASE_URL. One that runs until it is told to stop says so in a
+// line with SIGTERM, and is sent it then. Each must end by itself, with status 0, and hold nothing when it has ended.
 
 const timeoutMs = 120_000;
 const sigtermAfterMs = 500;
@@ -18,10 +19,12 @@ if (examples.length === 0) {
   console.log('There are no examples yet.');
 } else {
   await using etcd = await EtcdServer.start();
+  await using postgres = await PostgresServer.start();
+  const env = { HOLDFAST_ENDPOINTS: etcd.endpoint, DATABASE_URL: postgres.connectionString };
   const failed: string[] = [];
   for (const example of examples) {
     console.log(`\n== ${example}`);
-    if (!(await succeeds(example, etcd.endpoint)) || !(await holdsNothing(etcd))) failed.push(example);
+    if (!(await succeeds(example, env)) || !(await holdsNothing(etcd))) failed.push(example);
   }
   console.log(`\n${examples.length - failed.length} of ${examples.length} examples ended well.`);
   if (failed.length > 0) {
@@ -36,11 +39,11 @@ function mainFile(entry: { readonly name: string; isDirectory(): boolean }): str
   return existsSync(main) ? [main] : [];
 }
 
-async function succeeds(example: string, endpoint: string): Promise<boolean> {
+async function succeeds(example: string, env: Readonly<Record<string, string>>): Promise<boolean> {
   const compiled = path.join('dist', example.replace(/\.ts$/, '.js'));
   const child = spawn(process.execPath, ['--enable-source-maps', compiled], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, HOLDFAST_ENDPOINTS: endpoint },
+    env: { ...process.env, ...env },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
@@ -59,7 +62,7 @@ async function succeeds(example: string, endpoint: string): Promise<boolean> {
 /** What is written to stay, such as config, may stay. A key of a session or of what it holds would keep others waiting. */
 async function holdsNothing(etcd: EtcdServer): Promise<boolean> {
   const keys = (await etcd.etcdctl(['get', '', '--from-key', '--keys-only'])).split('\n');
-  const held = keys.filter((key) => /\/(session|lock|election|semaphore|rwlock)\//.test(key));
+  const held = keys.filter((key) => /\/(session|lock|election|schedule|semaphore|rwlock)\//.test(key));
   if (held.length > 0) console.error(`Expected nothing to be held after an example, got ${held.join(', ')}`);
   return held.length === 0;
 }
