@@ -35,7 +35,7 @@ const entryPoints: Readonly<Record<string, readonly string[]>> = {
 /** Packages that only some places may import, since they bring a clock, chance, I/O or types of their own. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   etcd3: ['store/etcd'],
-  '@grpc/grpc-js': ['store/etcd'],
+  '@grpc/grpc-js': ['store/etcd', 'testing/embedded'],
   cockatiel: ['store/etcd', 'resilience'],
   croner: ['schedule'],
   winston: ['runtime'],

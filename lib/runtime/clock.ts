@@ -48,16 +48,32 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The clock of this process. */
 export const systemClock: Clock = {
-  now: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
-  schedule(delayMs, callback) {
-    let leftMs = Math.max(0, delayMs);
-    let timer: NodeJS.Timeout;
-    const arm = (): void => {
-      const stepMs = Math.min(leftMs, LONGEST_TIMER_MS);
-      leftMs -= stepMs;
-      timer = setTimeout(leftMs > 0 ? arm : callback, stepMs);
-    };
-    arm();
-    return () => clearTimeout(timer);
-  },
+  now,
+  schedule: (delayMs, callback) => schedule(delayMs, callback, (timer) => timer),
 };
+
+/** The same time, with timers for which the process does not stay alive. */
+export const backgroundClock: Clock = {
+  now,
+  schedule: (delayMs, callback) => schedule(delayMs, callback, (timer) => timer.unref()),
+};
+
+function now(): Instant {
+  return { monotonicMs: performance.now(), wallMs: Date.now() };
+}
+
+function schedule(
+  delayMs: number,
+  callback: () => void,
+  prepare: (timer: NodeJS.Timeout) => NodeJS.Timeout,
+): () => void {
+  let leftMs = Math.max(0, delayMs);
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const stepMs = Math.min(leftMs, LONGEST_TIMER_MS);
+    leftMs -= stepMs;
+    timer = prepare(setTimeout(leftMs > 0 ? arm : callback, stepMs));
+  };
+  arm();
+  return () => clearTimeout(timer);
+}

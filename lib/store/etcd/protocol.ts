@@ -1,4 +1,4 @@
-import type { Client } from '@grpc/grpc-js';
+import type { Client, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js';
 import { noop } from 'cockatiel';
 import {
   Etcd3,
@@ -73,6 +73,9 @@ export const SERVICE_OF: { readonly [M in UnaryMethod | StreamMethod]: Service }
   watch: 'Watch',
 };
 
+/** Every service of a server. The calls of this adapter need not all of them. */
+export type EtcdService = 'KV' | 'Watch' | 'Lease' | 'Cluster' | 'Maintenance' | 'Auth';
+
 /**
  * What is used of the npm package `etcd3`: the definition of the protocol, as gRPC clients for one channel that we hand in. All of its
  * own handling of faults is switched off, and none of its calls is used: they retry writes, share one circuit breaker among reads and
@@ -88,7 +91,24 @@ export class Protocol extends Etcd3 {
   }
 
   /** The client of one service. The function that is handed to etcd3 never fails, since on a failure it would close every channel. */
-  client(service: Service): Promise<Client> {
+  client(service: EtcdService): Promise<Client> {
     return this.pool.withConnection(service, ({ client }) => client);
+  }
+}
+
+/** The methods of services as gRPC's library takes them for a server: their names, and how their messages are read and written. */
+export async function serviceDefinitions<S extends EtcdService>(
+  services: readonly S[],
+): Promise<Readonly<Record<S, ServiceDefinition>>> {
+  // etcd3 tells them through its clients only. These connect to nothing, since no call is made.
+  const protocol = new Protocol('127.0.0.1:0', {});
+  try {
+    const definitions = services.map(async (service) => {
+      const client = await protocol.client(service);
+      return [service, (client.constructor as ServiceClientConstructor).service] as const;
+    });
+    return Object.fromEntries(await Promise.all(definitions)) as Record<S, ServiceDefinition>;
+  } finally {
+    protocol.close();
   }
 }

@@ -3,6 +3,8 @@ import { StoreError, type StoreFailure } from '../store-error.ts';
 export type RefusalName =
   | 'empty-key'
   | 'key-not-found'
+  | 'value-provided'
+  | 'lease-provided'
   | 'duplicate-key'
   | 'too-many-operations'
   | 'request-too-large'
@@ -17,6 +19,8 @@ export type RefusalName =
 const REFUSALS: Readonly<Record<RefusalName, readonly [reason: StoreFailure, code: number, details: string]>> = {
   'empty-key': ['invalid', 3, 'etcdserver: key is not provided'],
   'key-not-found': ['invalid', 3, 'etcdserver: key not found'],
+  'value-provided': ['invalid', 3, 'etcdserver: value is provided'],
+  'lease-provided': ['invalid', 3, 'etcdserver: lease is provided'],
   'duplicate-key': ['invalid', 3, 'etcdserver: duplicate key given in txn request'],
   'too-many-operations': ['too-large', 3, 'etcdserver: too many operations in txn request'],
   'request-too-large': ['too-large', 3, 'etcdserver: request is too large'],

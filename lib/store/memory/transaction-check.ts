@@ -1,12 +1,12 @@
 /** What etcd refuses before it looks at any key: `checkTxnRequest` and `checkIntervals` of `etcdserver/api/v3rpc/key.go`. */
 import type { Transaction } from '../store.ts';
-import type { EtcdDelete, EtcdOperation, EtcdSpan, EtcdTransaction } from './etcd-requests.ts';
+import type { EtcdDelete, EtcdOperation, EtcdPut, EtcdSpan, EtcdTransaction } from './etcd-requests.ts';
 import { covers, firstOf } from './key-order.ts';
 import { Refusal } from './refusal.ts';
 
 /** `--max-txn-ops` and `--max-request-bytes` as etcd has them without the flags. */
 const MAX_OPERATIONS = 128;
-const MAX_REQUEST_BYTES: number = 1.5 * 1024 * 1024;
+export const MAX_REQUEST_BYTES: number = 1.5 * 1024 * 1024;
 
 /** Throws a {@link Refusal} if etcd would refuse the request as such. */
 export function checkTransaction(transaction: EtcdTransaction): void {
@@ -36,7 +36,13 @@ function checkOperations({ compare, then, otherwise = [] }: EtcdTransaction, lim
   for (const operation of [...then, ...otherwise]) {
     if (operation.type === 'txn') checkOperations(operation, limit - most);
     else checkSpan(operation);
+    if (operation.type === 'put') checkPut(operation);
   }
+}
+
+function checkPut({ key, value, lease = 0n, ignoreValue, ignoreLease }: EtcdPut): void {
+  if (ignoreValue === true && value !== '') throw new Refusal('value-provided', JSON.stringify(key));
+  if (ignoreLease === true && lease !== 0n) throw new Refusal('lease-provided', JSON.stringify(key));
 }
 
 interface Writes {
