@@ -14,6 +14,9 @@ const election = coordinator.election(name);
 
 const SAMPLE_MS = 10;
 
+/** Longer than a process has to wait for its turn. */
+const PAUSE_MS = 1_000;
+
 /** Work does not end the moment it is told to. */
 const WIND_DOWN_MS = 50;
 
@@ -21,11 +24,12 @@ const WIND_DOWN_MS = 50;
 const leaderships: Leadership[] = [];
 let resignation = new AbortController();
 
+let sampledAt = machineMs();
 setInterval(() => {
-  /* After what has arrived was read: a process that was starved does not count it against the delivery. */
-  setImmediate(() => {
-    for (const leadership of leaderships) sample(leadership);
-  });
+  /* Whoever wakes from a pause may write before anything is read: what is believed then counts. */
+  if (machineMs() - sampledAt > PAUSE_MS) sampleAll();
+  /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
+  setImmediate(sampleAll);
 }, SAMPLE_MS);
 
 process.on('message', (message) => {
@@ -53,6 +57,11 @@ async function work(leadership: Leadership): Promise<void> {
   report({ kind: 'told', token, at: machineMs(), why: String(signal.reason) });
   await sleep(WIND_DOWN_MS);
   report({ kind: 'ended', token, at: machineMs() });
+}
+
+function sampleAll(): void {
+  for (const leadership of leaderships) sample(leadership);
+  sampledAt = machineMs();
 }
 
 function sample(leadership: Leadership): void {

@@ -36,6 +36,9 @@ export interface Fault {
 /** `at once`: a call and a delivery, on a busy machine. A lease takes longer to end. */
 const AT_ONCE_MS = 1_000;
 
+/** So long a fault outlasts the next election: a leader that went on believing in itself would be set right by the end of the fault. */
+const LINGER_MS = 500;
+
 const options = { timeoutMs: 5_000 };
 
 const heal: NonNullable<Fault['end']> = ({ candidate }) => candidate.network((proxy) => proxy.heal());
@@ -117,6 +120,7 @@ export async function bringAbout(
     const mayStay = fate === 'may stay' || fate === 'may be deposed';
     if (mayStay) await electorate.ledAt(backAt + ttlMs);
     else await electorate.successor(token);
+    if (fate === 'expires') await sleep(LINGER_MS);
     await end?.(leader, site);
     const isAtOnce = fate === 'is deposed' || fate === 'resigns';
     const withinMs = isAtOnce ? AT_ONCE_MS : ttlMs + 2 * electionMs + 2_000;
