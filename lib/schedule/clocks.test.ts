@@ -108,6 +108,32 @@ test('a leader whose clock jumps ahead starts nothing by it, and lets another on
   await close();
 });
 
+test('after a jump nothing is started for ten seconds, also where the others agree', async (t) => {
+  const { world, machines, starts, close } = await scene([0, 0], '* * * * *');
+  await world.advance(MINUTE - (world.runtime.clock.elapsedMs % MINUTE) - 3 * SECOND);
+  const before = starts.length;
+  machines[0]!.host.jumpWall(2 * SECOND);
+  await world.advance(10 * SECOND);
+  t.is(starts.length, before);
+  await world.advance(5 * SECOND);
+  t.is(starts.length, before + 1);
+  t.is(world.runtime.logger.of('schedule.jumped').length, 1);
+  await close();
+});
+
+test('a clock that is ahead, where nobody else has the job, does not ask all the time', async (t) => {
+  const world = new VirtualWorld();
+  const [host, other] = [world.runtime.clock.host(), world.start()];
+  host.jumpWall(HOUR);
+  const { coordinator } = world.start({}, undefined, host);
+  other.coordinator.schedule('other', '0 0 1 1 *', () => {});
+  coordinator.schedule('report', '* * * * *', () => t.fail());
+  await world.advance(10 * MINUTE);
+  const asked = world.runtime.logger.of('schedule.ahead').length;
+  t.true(asked >= 9 && asked <= 20, `${asked} times`);
+  await world.settle(Promise.all([coordinator.close(), other.coordinator.close()]));
+});
+
 test('a clock that jumps ahead and is set right again at once costs nothing', async (t) => {
   const { world, machines, starts, close } = await scene([0, 0]);
   await world.advance(15 * MINUTE);

@@ -138,6 +138,39 @@ test('the ticks of a time without a leader are the next leader’s', async (t) =
   await close();
 });
 
+test('no tick is started while renewals fail, and at once when they are answered again', async (t) => {
+  const { world, first, ticks, close } = await scene();
+  await world.advance(HOUR - 7 * SECOND);
+  const undo = first.store.faults.onRequest(({ method }) => (method === 'renew' ? 'refuse' : undefined));
+  await world.advance(2_500);
+  t.is(first.coordinator.health.state, 'suspended');
+  t.is(ticks.length, 0);
+  undo();
+  await world.advance(1_500);
+  t.is(first.coordinator.health.state, 'connected');
+  t.is(ticks.length, 1);
+  await close();
+});
+
+test('a claim that is answered when the leadership is over by the clock starts no work', async (t) => {
+  const { world, first, ticks, outline, close } = await scene();
+  let jumped = false;
+  first.store.faults.onResponse((call) => {
+    const isClaim =
+      call.method === 'transact' && call.transaction.then.some((each) => each.type === 'put' && each.key === keys.last);
+    if (!isClaim || jumped) return undefined;
+    jumped = true;
+    world.runtime.clock.jumpWall(MINUTE);
+    return undefined;
+  });
+  await world.advance(HOUR);
+  t.true(jumped);
+  t.is(ticks.length, 0);
+  await world.advance(5 * MINUTE);
+  t.deepEqual(await outline(), ['abandoned 01:00']);
+  await close();
+});
+
 for (const onLeaderLoss of ['abandon', 'retry'] as const) {
   test(`${onLeaderLoss}: a run whose leader was lost`, async (t) => {
     const { world, all, ticks, outline, close } = await scene({ processes: 2, onLeaderLoss }, async (tick, by) => {
