@@ -22,6 +22,7 @@ import { Cadence, type Due, type Stretch } from './cadence.ts';
 import type { JobOptions } from './job-options.ts';
 import { JobView, type JobKeys, type JobState } from './job-view.ts';
 import type { Epoch, Ledger, Standing, Written } from './ledger.ts';
+import { Notices } from './notices.ts';
 import type { PeerClocks } from './peer-clocks.ts';
 import { planFor } from './policy.ts';
 import { runKey, type Settled } from './record.ts';
@@ -66,18 +67,18 @@ export class Term {
   readonly #view: JobView;
   readonly #wake = new Wake();
   readonly #trust: Trust;
+  readonly #notices: Notices;
   #epoch: Epoch | undefined;
   /** What we have written ourselves is to be seen before anything is decided. */
   #written = 0n;
   #refusals = 0;
-  /** What has been warned of is not warned of at every look. */
-  #warned: string | number | undefined;
 
   constructor(context: TermContext, leadership: Leadership) {
     const { runtime, replicas, peers, steadiness, keys, options, name } = context;
     this.#context = context;
     this.#leadership = leadership;
     this.#view = new JobView(replicas, keys, () => this.#wake.ring());
+    this.#notices = new Notices(runtime, name, keys);
     this.#trust = new Trust(runtime, peers, steadiness, { job: name, maxSkewMs: options.maxClockSkewMs });
   }
 
@@ -140,7 +141,7 @@ export class Term {
     if (state.request !== undefined) {
       return this.#after(await ledger.claimRequest(state, standing, state.request, this.#nowMs(), signal), signal);
     }
-    if (state.unreadable !== undefined) this.#warnUnreadable(state.unreadable);
+    if (state.unreadable !== undefined) this.#notices.unreadable(state.unreadable);
     if (state.settled === undefined && state.settledRevision > 0n) return IDLE;
     /* 4 */
     const trust = await this.#trust.look(signal);
@@ -155,26 +156,16 @@ export class Term {
     mayStart: boolean,
     signal: AbortSignal,
   ): Promise<Look | undefined> {
-    const { ledger, runs, options, name, runtime } = this.#context;
+    const { ledger, runs, options } = this.#context;
     const lost = state.open.filter(({ key }) => !runs.has(key));
     const hopeless = lost.find(({ run }) => run.attempt >= options.maxAttempts);
     const next = hopeless ?? (mayStart ? lost[0] : undefined);
     if (next === undefined) return undefined;
-    const { run } = next;
     const written =
       hopeless === undefined
         ? await ledger.claimRetry(state, standing, next, this.#nowMs(), signal)
         : await ledger.abandon(state, standing, next, signal);
-    if (written.succeeded) {
-      runtime.logger.warn('The leader of a run was lost before the run had ended', {
-        event: 'schedule.abandoned',
-        job: name,
-        scheduledFor: new Date(run.scheduledForMs),
-        instanceId: run.instanceId,
-        attempt: run.attempt,
-        isRetried: hopeless === undefined,
-      });
-    }
+    if (written.succeeded) this.#notices.abandoned(next, { isRetried: hopeless === undefined });
     return this.#after(written, signal);
   }
 
@@ -187,10 +178,10 @@ export class Term {
     if (settled?.pattern !== cadence.pattern || settled.timezone !== cadence.timezone) {
       const missed = settled === undefined ? undefined : missedBefore(settled, nowMs);
       const written = await ledger.begin(state, standing, this.#settledAt(nowMs), missed, signal);
-      if (written.succeeded && missed !== undefined) this.#logMissed(missed);
+      if (written.succeeded && missed !== undefined) this.#notices.missed(missed);
       return this.#after(written, signal);
     }
-    if (settled.atMs > nowMs + options.maxClockSkewMs) this.#warnFuture(settled);
+    if (settled.atMs > nowMs + options.maxClockSkewMs) this.#notices.future(settled);
     const due = this.#withoutKnown(cadence.due(settled.atMs, nowMs), state);
     const plan = planFor(due, options.missed, nowMs);
     if (plan === undefined) {
@@ -199,7 +190,7 @@ export class Term {
       return { waitMs: nextMs === undefined ? SLICE_MS : Math.min(SLICE_MS, Math.max(1, nextMs - nowMs)) };
     }
     const written = await ledger.claim(state, standing, plan, this.#settledAt(plan.upToMs), nowMs, signal);
-    if (written.succeeded && plan.missed !== undefined) this.#logMissed(plan.missed);
+    if (written.succeeded && plan.missed !== undefined) this.#notices.missed(plan.missed);
     if (!written.succeeded) runtime.logger.debug('A claim was refused', { event: 'schedule.unclaimed', job: name });
     return this.#after(written, signal);
   }
@@ -221,12 +212,10 @@ export class Term {
   }
 
   async #pauseAfter(error: unknown, failures: number, signal: AbortSignal): Promise<void> {
-    const { runtime, name } = this.#context;
+    const { runtime } = this.#context;
     const isRefused = error instanceof StoreError && error.outcome === 'permanent';
-    runtime.logger[isRefused ? 'error' : 'warn'](
-      isRefused ? 'etcd refuses what a schedule needs' : 'A schedule could not go on, and tries again',
-      { event: isRefused ? 'schedule.refused' : 'schedule.delayed', job: name, error },
-    );
+    if (isRefused) this.#notices.refused(error);
+    else this.#notices.delayed(error);
     const { random } = runtime;
     const pauseMs = isRefused
       ? REFUSED_WAIT_MS * (0.5 + random.uniform())
@@ -253,40 +242,6 @@ export class Term {
 
   #see(revision: bigint): void {
     if (revision > this.#written) this.#written = revision;
-  }
-
-  #logMissed({ fromMs, toMs, count }: Stretch): void {
-    this.#context.runtime.logger.warn('Ticks were missed', {
-      event: 'schedule.missed',
-      job: this.#context.name,
-      from: new Date(fromMs),
-      to: new Date(toMs),
-      count,
-    });
-  }
-
-  #warnUnreadable(key: string): void {
-    if (this.#warned === key) return;
-    this.#warned = key;
-    this.#context.runtime.logger.error(
-      'A key of a schedule has a value that this package did not write. Delete it: without "last", ticks count from then on.',
-      { event: 'schedule.unreadable', job: this.#context.name, key },
-    );
-  }
-
-  #warnFuture({ atMs }: Settled): void {
-    if (this.#warned === atMs) return;
-    this.#warned = atMs;
-    this.#context.runtime.logger.error(
-      'The last tick lies in the future of this clock: ours is behind, or an earlier leader was ahead. Nothing is started until ' +
-        'then. If an earlier leader was wrong, delete the key; ticks then count from now on, and those that have a record stay done.',
-      {
-        event: 'schedule.future',
-        job: this.#context.name,
-        until: new Date(atMs),
-        key: this.#context.keys.last,
-      },
-    );
   }
 }
 
