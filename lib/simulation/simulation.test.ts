@@ -19,7 +19,7 @@ test('a seed gives the same run each time, line by line, whatever runs beside it
 
 test('what happens in the runs would have lost updates without a guard, and locks without a lease', async (t) => {
   const counts = new Map<string, number>();
-  for (const { counts: some } of await checkSeeds(t, seedsFrom(1_000, 30))) {
+  for (const { counts: some } of await checkSeeds(t, seedsFrom(1_000, 40))) {
     for (const [name, count] of some) counts.set(name, (counts.get(name) ?? 0) + count);
   }
   for (const name of ['updates lost without a guard', 'updates refused', 'losses', 'all: LockLostError']) {
