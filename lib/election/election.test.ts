@@ -196,6 +196,15 @@ test('lead steps down by its own clock before anybody else is elected, waits for
   t.deepEqual(world.cluster.entries(QUEUE), []);
 });
 
+test('a leader whose key somebody else deletes is told within a delivery, from the first moment on', async (t) => {
+  const { world, first } = await pair();
+  const leadership = await world.settle(first.campaign());
+  world.cluster.delete({ prefix: QUEUE });
+  await world.advance(10);
+  t.false(leadership.isHeld());
+  t.true(leadership.signal.reason instanceof LeadershipLostError);
+});
+
 test('lead waits while etcd has no space for a candidate, and leads when it has', async (t) => {
   const { world, first } = await pair();
   world.cluster.exceedQuota();

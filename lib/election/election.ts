@@ -233,6 +233,7 @@ export class Election {
       prefix: this.#prefix,
       name: shown,
       value,
+      watchAfterMs: 0,
       lossOf: (reason) => leadershipLoss(shown, reason),
       timeoutOf: (waitedMs) =>
         new LockTimeoutError(

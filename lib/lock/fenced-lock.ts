@@ -47,6 +47,9 @@ interface Holding {
  */
 const underLock = new AsyncLocalStorage<readonly Holding[]>();
 
+/** Most locks are held for less: they then cost no watch at all. */
+const WATCH_AFTER_MS = 250;
+
 export class FencedLock {
   readonly name: string;
   readonly #queue: WaitQueue;
@@ -61,6 +64,7 @@ export class FencedLock {
       prefix: context.keyspace.queue('lock', name),
       name: shown,
       value: '',
+      watchAfterMs: WATCH_AFTER_MS,
       lossOf: (reason) =>
         new LockLostError(
           `The ${shown} is not held any more: ${reason.message}. Stop the work; unguarded writes may conflict.`,

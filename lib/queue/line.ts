@@ -32,6 +32,8 @@ export interface LineIdentity {
   readonly name: string;
   /** What stands in the queue's keys: nothing for a lock, the proclaimed value for an election. */
   readonly value: string;
+  /** A held key is watched only after this long, in milliseconds. */
+  readonly watchAfterMs: number;
   readonly lossOf: (reason: Error) => Error;
   readonly timeoutOf: (waitedMs: number) => Error;
 }

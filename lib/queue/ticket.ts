@@ -43,8 +43,12 @@ export interface TicketContext {
 /** How a ticket came to its end: it was deleted, or it was not there any more although nobody of ours had deleted it. */
 export type Departure = 'left' | 'missing';
 
-/** A held key is watched only after this long: short tenures, the most frequent ones, then cost no watch at all. */
-const WATCH_AFTER_MS = 250;
+/** What a ticket is to know of its queue. */
+export interface TicketQueue {
+  readonly prefix: string;
+  readonly value: string;
+  readonly watchAfterMs: number;
+}
 
 export class Ticket implements KeyOwner {
   readonly key: string;
@@ -52,6 +56,7 @@ export class Ticket implements KeyOwner {
   readonly #context: TicketContext;
   readonly #prefix: string;
   readonly #value: string;
+  readonly #watchAfterMs: number;
   readonly #gone = new AbortController();
   #createRevision = 0n;
   #epoch = 0;
@@ -65,12 +70,13 @@ export class Ticket implements KeyOwner {
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
 
-  constructor(context: TicketContext, session: Session, queue: { readonly prefix: string; readonly value: string }) {
+  constructor(context: TicketContext, session: Session, queue: TicketQueue) {
     this.#context = context;
     this.session = session;
-    const { prefix, value } = queue;
+    const { prefix, value, watchAfterMs } = queue;
     this.#prefix = prefix;
     this.#value = value;
+    this.#watchAfterMs = watchAfterMs;
     const nonce = context.runtime.random.bits64().toString(36);
     this.key = `${prefix}${session.lease.toString(16)}-${nonce}`;
     session.own(this);
@@ -284,7 +290,7 @@ export class Ticket implements KeyOwner {
     const { key, signal } = this;
     const createRevision = this.#createRevision;
     try {
-      await sleep(runtime.clock, WATCH_AFTER_MS, signal);
+      if (this.#watchAfterMs > 0) await sleep(runtime.clock, this.#watchAfterMs, signal);
       const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
       await untilDeleted(runtime, store, { key, createRevision }, createRevision, options);
       if (this.#departure === undefined) this.lost(new Error('its key was deleted by somebody else'));
