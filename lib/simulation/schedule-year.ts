@@ -94,7 +94,7 @@ class Year {
     /* What is left to do is done in peace, and soon. */
     this.#isOver = true;
     await this.#clock.advance(3 * HOUR);
-    const closing = this.#machines.map(({ coordinator }) => coordinator.close());
+    const closing = this.#machines.map(({ coordinator }) => coordinator.close({ drainMs: HOUR }));
     await this.#clock.settle(Promise.all(closing), { withinMs: 4 * HOUR });
     return { troubles: this.#troubles, ...this.#audit() };
   }
