@@ -41,9 +41,9 @@ export function maintenanceService(cluster: MemoryCluster, member: Member): Serv
         return { header, alarms: changed };
       },
       status: () => {
-        // There is no log of raft: each revision counts as an entry of it. And no file: what is there is what is in use.
+        // There is no log of raft: each revision counts as an entry of it. And no file: keys and values grow an empty one.
         const index = String(cluster.revision);
-        const bytes = sizeOf(cluster);
+        const bytes = EMPTY_FILE_BYTES + sizeOf(cluster);
         return {
           header: member.header(),
           version: member.version,
@@ -61,6 +61,9 @@ export function maintenanceService(cluster: MemoryCluster, member: Member): Serv
     },
   };
 }
+
+/** The size of a new etcd's file. */
+const EMPTY_FILE_BYTES = 20_480;
 
 /** The bytes of the newest keys and values. */
 function sizeOf(cluster: MemoryCluster): number {
