@@ -6,6 +6,7 @@ export const long = [
   'integration/replica/cuts.test.ts',
   'integration/replica/partition.test.ts',
   'integration/replica/staleness.test.ts',
+  'integration/schedule/failover.test.ts',
   'integration/schedule/year.test.ts',
   'integration/servers/partitions.test.ts',
   'integration/store/model.test.ts',
