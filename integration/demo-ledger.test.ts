@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { OPENING_BALANCE, type Applied, type Fenced } from '../examples/demo/accounts.ts';
 import { LedgerBooks } from '../examples/demo/ledger-books.ts';
 import { LedgerAccounts } from '../examples/demo/ledger-client.ts';
+import type { Statement } from '../examples/demo/statement.ts';
 import { StaleTokenError } from '../lib/errors.ts';
 
 // The demo's ledger is a real process with a real file: what it has seen must survive its death.
@@ -96,6 +97,28 @@ test('balances, transfers and fences are those of before, after a kill in the mi
     (await after.books.history()).map(({ id }) => id),
     ['t-1', 't-2'],
   );
+});
+
+function statement(tick: string, token: bigint, worker = 'w1'): Statement {
+  return { worker, tick, attempt: 1, token, transfers: 0, sum: 2 * OPENING_BALANCE };
+}
+
+test('a tick is stated once, whoever repeats it, and never by a start that a newer one has overtaken', async (t) => {
+  const folder = await ledgerFolder(t);
+  const before = await open(folder);
+  t.is(await before.ledger.state(statement('T1', 5n)), 'stated');
+  t.is(await before.ledger.state(statement('T1', 6n, 'w2')), 'repeated');
+  t.deepEqual(await before.ledger.addUp(8n), { transfers: 0, sum: 2 * OPENING_BALANCE });
+  await t.throwsAsync(before.ledger.state(statement('T2', 7n)), stale);
+  await t.throwsAsync(before.ledger.addUp(7n), stale);
+  await before[Symbol.asyncDispose]();
+
+  await using after = await open(folder);
+  await t.throwsAsync(after.ledger.state(statement('T2', 7n)), stale);
+  t.is(await after.ledger.state(statement('T1', 8n, 'w2')), 'repeated');
+  t.is(await after.ledger.write(transfer('t-1', 1n)), 'applied', 'the fence of statements is not that of an account');
+  t.deepEqual(await after.ledger.addUp(8n), { transfers: 1, sum: 2 * OPENING_BALANCE });
+  t.deepEqual(await after.books.statements(), [statement('T1', 5n)]);
 });
 
 test('without fencing a stale token passes', async (t) => {

@@ -9,7 +9,7 @@ import { readJobs } from '../examples/demo/jobs.ts';
 import { PostgresServer } from './servers/postgres-server.ts';
 import { killAtExit } from './servers/server-process.ts';
 
-// The demo as a user runs it, with fewer transfers. The two that show the promises run alone, since each starts seven processes and
+// The demo as a user runs it, with fewer transfers. The two that show the promises run alone, since each starts eight processes and
 // is about seconds; the rest side by side.
 
 const shortRun = 30;
@@ -83,7 +83,7 @@ function leavesNothing(t: ExecutionContext, { left, alive }: Run): void {
 }
 
 test.serial(
-  'transfers survive a kill, a pause and an outage, each applied once, and the late write is refused',
+  'transfers survive kills, a pause and an outage, each applied once, and so does a scheduled job',
   async (t) => {
     const run = await runDemo(t, ['--file', await someJobs(t, shortRun)]);
     t.is(run.status, 0);
@@ -112,6 +112,15 @@ test.serial(
     t.regex(run.out, /workers +read the pace live again/);
     t.regex(run.out, /operator +sets the pace from 200 to 100 ms a transfer: version 2\n/);
     t.regex(run.out, /workers +apply it:( w\d after \d+ ms[,;]){3} none was restarted\n/);
+    t.regex(run.out, /w\d +states for \d\d:\d\d:\d\d: \d+ transfers, 8,000\.00 in all accounts\n/);
+    t.regex(run.out, /nemesis +kills (w\d) \(SIGKILL\) in the run of ([\d:]+): .*\n.*demo +starts w5 in its place\n/);
+    t.regex(run.out, /w\d +leads after \d+\.\d s and starts the run of [\d:]+: attempt 2\n/);
+    t.regex(run.out, /w\d +goes on with the tick of [\d:]+/);
+    t.regex(found(run.out, 'no tick started twice'), / \d+ starts: (w\d \d+(, )?)+ +ok$/);
+    t.regex(found(run.out, 'every tick accounted for'), / \d+ came due: \d+ finished, .* +ok$/);
+    t.regex(found(run.out, "killed leader's run repeated"), / [\d:]+ abandoned by w\d, .*finished by w\d +ok$/);
+    t.regex(found(run.out, 'one statement for each tick'), / \d+, under tokens that rise +ok$/);
+    t.regex(found(run.out, 'each statement adds up'), / the last knows of 30 transfers +ok$/);
     t.true(
       run.out.split('\n').every((line) => line.length <= 100),
       'lines fit into 100 columns',
@@ -137,6 +146,7 @@ test('a file of one transfer is played on, too', async (t) => {
   t.is(run.status, 0);
   t.regex(found(run.out, 'each transfer applied once'), / 1 of 1 +ok$/);
   t.regex(found(run.out, 'stale writes refused'), / 1, 1 staged +ok$/);
+  t.regex(found(run.out, 'each statement adds up'), / the last knows of 1 transfers? +ok$/);
   leavesNothing(t, run);
 });
 
@@ -146,6 +156,8 @@ test.serial('the accounts can be in PostgreSQL, and nothing is left there', asyn
   t.is(run.status, 0);
   t.regex(found(run.out, 'each transfer applied once'), / 30 of 30 +ok$/);
   t.regex(found(run.out, 'stale writes refused'), / [1-9]\d*, 1 staged +ok$/);
+  t.regex(found(run.out, 'one statement for each tick'), / ok$/);
+  t.regex(found(run.out, 'each statement adds up'), / ok$/);
   t.deepEqual(await schemas(server), []);
   leavesNothing(t, run);
 });

@@ -4,6 +4,7 @@
  * own (ledger.ts) and PostgreSQL (postgres-accounts.ts). Both refuse what a newer holder of the lock has overtaken.
  */
 import type { Transfer } from './jobs.ts';
+import type { Statement } from './statement.ts';
 
 /** An account and the fencing token of the lock on it. */
 export interface Fenced {
@@ -46,6 +47,8 @@ export interface Books extends AsyncDisposable {
   /** Everything that was applied, in that order, from what is durable. */
   history(): Promise<readonly Applied[]>;
   balances(): Promise<ReadonlyMap<string, number>>;
+  /** Every statement, in the order in which they were written, from what is durable. */
+  statements(): Promise<readonly Statement[]>;
 }
 
 export type AccountsAddress =

@@ -7,6 +7,7 @@ import { finding, type Finding } from './finding.ts';
 import { accountsOf, type Transfer } from './jobs.ts';
 import { lengthMs } from './outage.ts';
 import { auditPace, type PaceEvidence } from './pace-audit.ts';
+import { auditStatements, type StatementEvidence } from './statement-audit.ts';
 import { money, seconds } from './timeline.ts';
 
 /** A token that the guard refused. */
@@ -18,7 +19,7 @@ export interface Refusal {
   readonly highest: bigint;
 }
 
-export interface Evidence extends PaceEvidence {
+export interface Evidence extends PaceEvidence, StatementEvidence {
   readonly jobs: readonly Transfer[];
   /** In the order in which they were applied. */
   readonly applied: readonly Applied[];
@@ -42,6 +43,7 @@ export function audit(evidence: Evidence): Finding[] {
     lateWritesRefused(evidence),
     nothingGranted(evidence),
     ...auditPace(evidence),
+    ...auditStatements(evidence),
     locksMoved(evidence),
   ];
 }

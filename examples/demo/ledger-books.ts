@@ -8,7 +8,8 @@ import type { AccountsAddress, Applied, Books } from './accounts.ts';
 import { OPENING_BALANCE } from './accounts.ts';
 import { forkBeside } from './crew.ts';
 import { LedgerAccounts } from './ledger-client.ts';
-import { openingLine, readApplied } from './ledger-file.ts';
+import { openingLine, readApplied, readStatements } from './ledger-file.ts';
+import type { Statement } from './statement.ts';
 
 export interface LedgerBooksOptions {
   /** Where its file goes. */
@@ -54,6 +55,10 @@ export class LedgerBooks implements Books {
     const postings = readApplied(this.#file).flatMap((applied) => applied.postings);
     const opening = this.#accounts.map((account) => [account, OPENING_BALANCE] as const);
     return new Map([...opening, ...postings.map(({ account, balance }) => [account, balance] as const)]);
+  }
+
+  async statements(): Promise<readonly Statement[]> {
+    return readStatements(this.#file);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

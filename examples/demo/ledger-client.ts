@@ -1,12 +1,13 @@
 /** The ledger over HTTP, as a worker uses it. */
 import { parseToken, StaleTokenError } from 'holdfast';
 import type { Accounts, Applied, Fenced } from './accounts.ts';
-import { appliedFromWire, fencedToWire, type Wire } from './ledger-file.ts';
+import { appliedFromWire, tokenToWire, type Wire } from './ledger-file.ts';
+import type { Statement, Statements, Total } from './statement.ts';
 
 const ATTEMPTS = 3;
 const ATTEMPT_MS = 2_000;
 
-export class LedgerAccounts implements Accounts {
+export class LedgerAccounts implements Accounts, Statements {
   readonly #url: string;
 
   constructor(url: string) {
@@ -14,12 +15,20 @@ export class LedgerAccounts implements Accounts {
   }
 
   async read(touched: readonly Fenced[]): Promise<ReadonlyMap<string, number>> {
-    return new Map((await this.#post('/read', touched.map(fencedToWire))) as [string, number][]);
+    return new Map((await this.#post('/read', touched.map(tokenToWire))) as [string, number][]);
   }
 
   async write(applied: Applied): Promise<'applied' | 'repeated'> {
-    const wire = { ...applied, postings: applied.postings.map(fencedToWire) };
+    const wire = { ...applied, postings: applied.postings.map(tokenToWire) };
     return (await this.#post('/write', wire)) as 'applied' | 'repeated';
+  }
+
+  async addUp(token: bigint): Promise<Total> {
+    return (await this.#post('/add-up', tokenToWire({ token }))) as Total;
+  }
+
+  async state(statement: Statement): Promise<'stated' | 'repeated'> {
+    return (await this.#post('/state', tokenToWire(statement))) as 'stated' | 'repeated';
   }
 
   async find(id: string): Promise<Applied | undefined> {
@@ -31,7 +40,7 @@ export class LedgerAccounts implements Accounts {
     /* Connections that are idle do not keep the process. */
   }
 
-  /** No answer is no failure: the request may have been applied. Both requests may be repeated, so they are. */
+  /** No answer is no failure: the request may have been applied. All requests may be repeated, so they are. */
   async #post(path: string, body: unknown): Promise<unknown> {
     for (let attempt = 1; ; attempt += 1) {
       let response: Response;

@@ -4,7 +4,7 @@
  *
  * - A token smaller than one that the account has seen is refused with 409, for reads as for writes.
  * - Reads count: B's read raises the fence, so A, who read before B, cannot write after it.
- * - A transfer is applied once: a second one with its id is answered and left alone.
+ * - A transfer is applied once: a second one with its id is answered and left alone. So is a second statement of a tick.
  * - Nothing is answered before it is on disk. One request is handled after the other, synchronously, on purpose.
  *
  *     node ledger.js FILE [--without-fencing]
@@ -14,7 +14,8 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { parseToken, StaleTokenError } from 'holdfast';
 import type { Applied, Fenced } from './accounts.ts';
-import { appliedFromWire, fencedToWire, LedgerFile, type Wire } from './ledger-file.ts';
+import { appliedFromWire, LedgerFile, statementFromWire, tokenToWire, type Wire } from './ledger-file.ts';
+import { STATEMENT_FENCE, type Statement } from './statement.ts';
 
 interface Answer {
   readonly status: number;
@@ -44,10 +45,23 @@ function write(applied: Applied): Answer {
   return { status: 200, body: 'applied' };
 }
 
+function addUp(token: bigint): Answer {
+  fence([{ account: STATEMENT_FENCE, token }]);
+  const sum = [...ledger.balances.values()].reduce((total, balance) => total + balance, 0);
+  return { status: 200, body: { transfers: ledger.applied.size, sum } };
+}
+
+function state(statement: Statement): Answer {
+  fence([{ account: STATEMENT_FENCE, token: statement.token }]);
+  if (ledger.statements.has(statement.tick)) return { status: 200, body: 'repeated' };
+  ledger.state(statement);
+  return { status: 200, body: 'stated' };
+}
+
 function find(id: string): Answer {
   const applied = ledger.applied.get(id);
   if (applied === undefined) return { status: 404, body: 'not applied' };
-  return { status: 200, body: { ...applied, postings: applied.postings.map(fencedToWire) } };
+  return { status: 200, body: { ...applied, postings: applied.postings.map(tokenToWire) } };
 }
 
 function answer(request: IncomingMessage, body: unknown): Answer {
@@ -58,6 +72,10 @@ function answer(request: IncomingMessage, body: unknown): Answer {
         return read((body as Wire<Fenced>[]).map((wire) => ({ ...wire, token: parseToken(wire.token) })));
       case 'POST /write':
         return write(appliedFromWire(body as Wire<Applied>));
+      case 'POST /add-up':
+        return addUp(parseToken((body as { readonly token: string }).token));
+      case 'POST /state':
+        return state(statementFromWire(body as Wire<Statement>));
       default:
         return find(decodeURIComponent(pathname.replace('/transfers/', '')));
     }

@@ -27,6 +27,7 @@ import { printBalances, printFindings, printProgress, printSetting } from './pri
 import { Reports } from './reports.ts';
 import { RollCall } from './roll-call.ts';
 import type { Stage } from './stage.ts';
+import { leaderDies, statementsEnd } from './succession.ts';
 import { Timeline } from './timeline.ts';
 import { Witness } from './witness.ts';
 
@@ -37,7 +38,7 @@ const VISIBILITY_MS = TTL_MS + 4_000;
 /** How long a transfer takes while things go wrong: long enough to see it. */
 const SCENE_PACE_MS = 200;
 /** Afterwards at least twice as fast, and the faster the more there is to do: so long, by itself, takes the work of all transfers. */
-const REST_MS = 8_000;
+const REST_MS = 6_000;
 
 /** The demo cannot be run here at all. The message is one line. */
 class UnavailableError extends Error {
@@ -101,11 +102,14 @@ async function perform({ options, jobs, etcd, books, timeline, signal }: Perform
   await Promise.race([nemesis.run(), aborted(stop)]);
   timeline.heading('Act 4: a setting is changed');
   const change = await paceIsChanged(stage, operator, { from: SCENE_PACE_MS, to: restPaceMs(jobs) });
-  await Promise.race([dispatcher.finished, aborted(stop)]);
-
+  /* Who is hired from here on was not there to be told of the change. */
   const workers = crew.names;
   const rollout = await operator.rollout(change.version, workers, stop);
   const history = await operator.history(stop);
+  timeline.heading('Act 5: the leader of a scheduled job dies');
+  const cutOff = await leaderDies(stage);
+  await Promise.race([dispatcher.finished, aborted(stop)]);
+  const { records, lastTransferAt } = await statementsEnd(stage);
   await crew.finish();
   timeline.say(
     'demo',
@@ -130,6 +134,11 @@ async function perform({ options, jobs, etcd, books, timeline, signal }: Perform
     history,
     change,
     rollout,
+    starts: witness.starts,
+    records,
+    statements: await books.statements(),
+    cutOff,
+    lastTransferAt,
   });
   printBalances(jobs, balances, timeline);
   printFindings(findings, fencing, timeline);

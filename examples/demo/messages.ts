@@ -1,7 +1,9 @@
 /** What the demo and its workers tell each other, over the channel that a forked process has. Structured clones: bigints stay bigints. */
+import type { JobRecord } from 'holdfast';
 import type { AccountsAddress, Fenced } from './accounts.ts';
 import type { Transfer } from './jobs.ts';
 import type { Stretch } from './quotes.ts';
+import type { Start, Statement } from './statement.ts';
 
 /** What a worker is started with, as JSON on its command line. */
 export interface WorkerOrders {
@@ -12,7 +14,11 @@ export interface WorkerOrders {
   readonly seed: number;
 }
 
-export type ToWorker = { readonly type: 'take'; readonly job: Transfer } | { readonly type: 'finish' };
+export type ToWorker =
+  | { readonly type: 'take'; readonly job: Transfer }
+  /** To end the scheduled job for all workers, and to tell what became of its ticks. */
+  | { readonly type: 'end-statements' }
+  | { readonly type: 'finish' };
 
 /** How an attempt at a transfer ended. Everything but `applied` and `repeated` gives the job back. */
 export type Outcome =
@@ -36,4 +42,9 @@ export type FromWorker =
   | { readonly type: 'granted'; readonly job: Transfer; readonly touched: readonly Fenced[]; readonly at: bigint }
   /** The balances are read and the write sets out. */
   | { readonly type: 'writing'; readonly job: Transfer; readonly touched: readonly Fenced[] }
-  | { readonly type: 'settled'; readonly job: Transfer; readonly outcome: Outcome };
+  | { readonly type: 'settled'; readonly job: Transfer; readonly outcome: Outcome }
+  /** It leads the scheduled job and begins a run of it. */
+  | { readonly type: 'started'; readonly start: Start }
+  /** The books have a statement of this tick. */
+  | { readonly type: 'stated'; readonly statement: Statement }
+  | { readonly type: 'ended'; readonly records: readonly JobRecord[] };

@@ -13,7 +13,7 @@ import { describe, overtakes, type Stopped } from './stopped-holder.ts';
 import { money, seconds } from './timeline.ts';
 
 /** How long whatever had been sent before a SIGSTOP may take to arrive. */
-const ARRIVAL_MS = 150;
+export const ARRIVAL_MS = 150;
 
 export class Nemesis implements Disposable {
   readonly lateWrites: { readonly worker: string; readonly id: string }[] = [];

@@ -15,11 +15,12 @@ import {
   type Books,
   type Fenced,
 } from './accounts.ts';
-import { appliedFromWire, fencedToWire, type Wire } from './ledger-file.ts';
+import { appliedFromWire, statementFromWire, tokenToWire, type Wire } from './ledger-file.ts';
+import { STATEMENT_FENCE, type Statement, type Statements, type Total } from './statement.ts';
 
 type PostgresAddress = Extract<AccountsAddress, { kind: 'postgres' }>;
 
-export class PostgresAccounts implements Accounts {
+export class PostgresAccounts implements Accounts, Statements {
   readonly #pool: Pool;
   readonly #schema: string;
   readonly #guard: PostgresGuard | undefined;
@@ -43,7 +44,7 @@ export class PostgresAccounts implements Accounts {
   write(applied: Applied): Promise<'applied' | 'repeated'> {
     const { id, postings } = applied;
     return this.#guarded(postings, async (tx) => {
-      const record = JSON.stringify({ ...applied, postings: postings.map(fencedToWire) });
+      const record = JSON.stringify({ ...applied, postings: postings.map(tokenToWire) });
       const inserted = await tx.query(
         `insert into ${this.#schema}.transfers (id, record) values ($1, $2) on conflict (id) do nothing returning id`,
         [id, record],
@@ -53,6 +54,28 @@ export class PostgresAccounts implements Accounts {
         await tx.query(`update ${this.#schema}.accounts set balance = $2 where account = $1`, [account, balance]);
       }
       return 'applied';
+    });
+  }
+
+  addUp(token: bigint): Promise<Total> {
+    return this.#guarded([{ account: STATEMENT_FENCE, token }], async (tx) => {
+      /* One query, so both numbers are of the same moment. */
+      const { rows } = await tx.query<{ transfers: number; sum: string }>(
+        `select (select count(*)::int from ${this.#schema}.transfers) as transfers,
+                (select sum(balance)::text from ${this.#schema}.accounts) as sum`,
+      );
+      return { transfers: rows[0]?.transfers ?? 0, sum: Number(rows[0]?.sum) };
+    });
+  }
+
+  state(statement: Statement): Promise<'stated' | 'repeated'> {
+    const { tick, token } = statement;
+    return this.#guarded([{ account: STATEMENT_FENCE, token }], async (tx) => {
+      const inserted = await tx.query(
+        `insert into ${this.#schema}.statements (tick, record) values ($1, $2) on conflict (tick) do nothing returning tick`,
+        [tick, JSON.stringify(tokenToWire(statement))],
+      );
+      return inserted.rows.length === 0 ? 'repeated' : 'stated';
     });
   }
 
@@ -121,6 +144,13 @@ export class PostgresBooks implements Books {
     return new Map(rows.map(({ account, balance }) => [account, Number(balance)]));
   }
 
+  async statements(): Promise<readonly Statement[]> {
+    const { rows } = await this.#pool.query<{ record: Wire<Statement> }>(
+      `select record from ${this.address.schema}.statements order by place`,
+    );
+    return rows.map(({ record }) => statementFromWire(record));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#pool.query(`drop schema if exists ${this.address.schema} cascade`);
@@ -135,7 +165,8 @@ export class PostgresBooks implements Books {
     await this.#pool.query(
       `create schema ${schema};
        create table ${schema}.accounts (account text primary key, balance bigint not null);
-       create table ${schema}.transfers (place bigserial, id text primary key, record jsonb not null)`,
+       create table ${schema}.transfers (place bigserial, id text primary key, record jsonb not null);
+       create table ${schema}.statements (place bigserial, tick text primary key, record jsonb not null)`,
     );
     await this.#pool.query(`insert into ${schema}.accounts select unnest($1::text[]), $2::bigint`, [
       accounts,

@@ -6,7 +6,7 @@ import { accountsOf, type Transfer } from './jobs.ts';
 import type { DemoOptions } from './options.ts';
 import { money, type Timeline } from './timeline.ts';
 
-const PROGRESS_MS = 2_000;
+const PROGRESS_MS = 3_000;
 
 /** Of many accounts only those are shown that are wrong, and of these not all. */
 const SHOWN_ACCOUNTS = 12;

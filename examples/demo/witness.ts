@@ -3,6 +3,7 @@ import type { Refusal } from './audit.ts';
 import type { Outage } from './outage.ts';
 import type { Answers, Configured } from './pace-audit.ts';
 import type { Reports } from './reports.ts';
+import type { Start } from './statement.ts';
 
 /** Answers that etcd had sent before it was stopped may be read a moment later. */
 const IN_FLIGHT_NS = 500_000_000n;
@@ -12,6 +13,7 @@ export class Witness implements Disposable {
   /** In the order in which each worker gave them. */
   readonly answers: Answers[] = [];
   readonly configured: Configured[] = [];
+  readonly starts: Start[] = [];
   readonly #grantedAt: bigint[] = [];
   readonly #unlisten: () => void;
 
@@ -20,6 +22,7 @@ export class Witness implements Disposable {
       if (report.type === 'granted') this.#grantedAt.push(report.at);
       if (report.type === 'answered') this.answers.push({ worker: report.worker, ...report.stretch });
       if (report.type === 'configured') this.configured.push(report);
+      if (report.type === 'started') this.starts.push(report.start);
       if (report.type !== 'settled' || report.outcome.kind !== 'stale') return;
       const { account, token, highest } = report.outcome;
       this.refusals.push({ worker: report.worker, id: report.job.id, account, token, highest });

@@ -10,6 +10,8 @@
  * 5. What happened to a job is told by the error's class. All of them but a bug mean "give it back": the transfer's id makes a repeat
  *    harmless.
  *
+ * Beside that all workers have a scheduled job, which one of them leads; see statement-job.ts.
+ *
  * How fast it works is a config entry, which it reads from memory for each transfer: a change is there with the next one, and an outage
  * of etcd stops no reader.
  */
@@ -31,6 +33,7 @@ import { openAccounts } from './open-accounts.ts';
 import { openPace } from './pace.ts';
 import { Quotes } from './quotes.ts';
 import { overSlowNetwork } from './slow-network.ts';
+import { endStatements, scheduleStatements } from './statement-job.ts';
 
 const orders = JSON.parse(process.argv[2] ?? '') as WorkerOrders;
 const chance = seeded(orders.seed);
@@ -54,6 +57,7 @@ const pace = openPace(coordinator);
 
 const books = await openAccounts(orders.accounts);
 await pace.ready({ timeoutMs: READY_TIMEOUT_MS });
+const statements = scheduleStatements(coordinator, books, { worker: orders.name, report });
 const quotes = new Quotes(pace, (stretch) => report({ type: 'answered', stretch }));
 
 async function attempt(job: Transfer): Promise<Outcome> {
@@ -140,6 +144,10 @@ async function work(job: Transfer): Promise<void> {
   report({ type: 'idle' });
 }
 
+async function endJob(): Promise<void> {
+  report({ type: 'ended', records: await endStatements(statements) });
+}
+
 /** Nothing keeps the process after this: it ends by itself. */
 async function finish(): Promise<void> {
   quotes[Symbol.dispose]();
@@ -157,7 +165,8 @@ function exitWithDemo(): void {
 process.on('SIGINT', () => undefined);
 process.on('disconnect', exitWithDemo);
 process.on('message', (message: ToWorker) => {
-  void (message.type === 'take' ? work(message.job) : finish());
+  if (message.type === 'take') void work(message.job);
+  else void (message.type === 'end-statements' ? endJob() : finish());
 });
 void reportHealth();
 void reportPace();
