@@ -1,5 +1,6 @@
 /**
- * Runs the simulation: `--seeds N` runs seeds 1 to N (`--from M`: from M on) and names those that fail; `--seed N` replays one and
+ * Runs the simulation: `--seeds N` runs seeds 1 to N (`--from M`: from M on) and names those that fail (`--stop`: the first of
+ * them, and ends); `--seed N` replays one and
  * prints what happened in it. Exits with 1 if anything was violated.
  */
 import { parseArgs } from 'node:util';
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
+    stop: { type: 'boolean', default: false },
   },
 });
 
@@ -32,6 +34,7 @@ async function runMany(from: number, count: number): Promise<void> {
     if (violations.length === 0) continue;
     failed.push(seed);
     console.log(`seed ${seed}\n  ${violations.join('\n  ')}`);
+    if (values.stop) break;
   }
   for (const [name, count] of [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     console.log(`${String(count).padStart(8)}  ${name}`);
