@@ -61,14 +61,19 @@ export function tickAt(second: number): string {
 }
 
 /** A run of the job. Its token rises from tick to tick and from attempt to attempt. */
-function run(second: number, instanceId: string, state: RunRecord['state'] = 'finished', attempt = 1): RunRecord {
+export function run(
+  second: number,
+  instanceId: string,
+  state: RunRecord['state'] = 'finished',
+  attempt = 1,
+): RunRecord {
   const scheduledFor = new Date(tickAt(second));
   const token = 4_096n * BigInt(10 * second + attempt);
   const rest = { trigger: 'schedule', startedAt: scheduledFor, durationMs: 260, error: undefined } as const;
   return { state, scheduledFor, attempt, token, instanceId, ...rest };
 }
 
-function startOf({ instanceId: worker, scheduledFor, attempt, token }: RunRecord): Start {
+export function startOf({ instanceId: worker, scheduledFor, attempt, token }: RunRecord): Start {
   return { worker, tick: scheduledFor.toISOString(), attempt, token };
 }
 

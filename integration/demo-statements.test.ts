@@ -2,13 +2,13 @@ import test from 'ava';
 import { audit, type Evidence } from '../examples/demo/audit.ts';
 import type { Start, Statement } from '../examples/demo/statement.ts';
 import type { JobRecord, RunRecord } from '../lib/index.ts';
-import { honest, tickAt } from './demo-evidence.ts';
+import { honest, run, startOf, tickAt } from './demo-evidence.ts';
 
 // What the demo's audit says of the scheduled job. Each corruption is one that a broken schedule, guard or ledger would cause.
 
 const STARTED = 'no tick started twice';
 const ACCOUNTED = 'every tick accounted for';
-const REPEATED = "killed leader's run repeated";
+const REPEATED = 'run of the killed leader';
 const STATED = 'one statement for each tick';
 const SUMS = 'each statement adds up';
 
@@ -127,4 +127,21 @@ test('a failed run, and one that was abandoned for the third time, are accounted
   t.like(found, { ok: true, found: '5 came due: 3 finished, 1 failed, 1 missed' });
   const abandoned = withRun(honest(), 3, 1, () => ({ state: 'abandoned', attempt: 3 }));
   t.true(audit(abandoned).find(({ name }) => name === ACCOUNTED)?.ok);
+});
+
+test('what a long history has forgotten is not audited, and what it knows is', (t) => {
+  const before = honest();
+  const sum = before.statements[0]?.sum ?? 0;
+  const later = Array.from({ length: 1_000 }, (_, index) => run(5 + index, 'w2'));
+  const stated = later.map((each) => ({ ...startOf(each), transfers: 4, sum }));
+  const evidence: Evidence = {
+    ...before,
+    starts: [...before.starts, ...later.map(startOf)],
+    records: later,
+    statements: [...before.statements, ...stated],
+  };
+  const failuresOf = (of: Evidence): string[] => audit(of).flatMap(({ name, ok }) => (ok === false ? [name] : []));
+  t.deepEqual(failuresOf(evidence), []);
+  t.is(audit(evidence).find(({ name }) => name === REPEATED)?.ok, undefined);
+  t.deepEqual(failuresOf(withStart(evidence, startOf(later[9]!))), [STARTED]);
 });

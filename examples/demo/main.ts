@@ -1,7 +1,8 @@
 /**
  * The demo: three worker processes apply transfers between accounts, each under fenced locks on its two accounts, on a real etcd,
- * while things go wrong, and at a pace that stands in a config entry. Read worker.ts for how to use the SDK, ledger.ts for what a
- * resource has to do, nemesis.ts for what goes wrong, and audit.ts for what must hold nevertheless.
+ * while things go wrong, at a pace that stands in a config entry, and with a scheduled job that one of them leads. Read worker.ts for
+ * how to use the SDK, ledger.ts for what a resource has to do, nemesis.ts for what goes wrong, and audit.ts for what must hold
+ * nevertheless.
  *
  * Which locks: `lockAll([from, to])`, since a transfer reads and writes both balances. Two locks are two tokens, and the guard of each
  * account compares its own.

@@ -1,5 +1,5 @@
 /**
- * What goes wrong in the demo, in three acts. Each is what a deployment meets sooner or later: a process dies, a process stands still
+ * What goes wrong in the demo, in its first three acts. Each is what a deployment meets sooner or later: a process dies, a process stands still
  * (a long garbage collection, a suspended laptop, a moved virtual machine), etcd is away.
  *
  * A holder is always met between its read and its write, where it hurts: it is stopped as soon as it says that it writes, and the

@@ -18,7 +18,8 @@ export const USAGE = `Usage: npm run demo -- [--file JOBS.ndjson] [--postgres UR
 
 Three worker processes apply transfers between accounts under fenced locks, while one of them is killed,
 one is paused beyond its lease, and etcd is stopped and started again. Then their pace is changed, a
-config entry that they read from memory all the time. An audit follows.
+config entry that they read from memory all the time, and the one that leads a scheduled job is killed
+in a run of it. An audit follows.
 
   --file             transfers, one JSON object a line: {"id":"t-1","from":"ada","to":"ben","amount":1250},
                      amounts in cents. Default: 200 transfers among 8 accounts

@@ -17,8 +17,8 @@ export interface StatementEvidence {
   readonly records: readonly JobRecord[];
   /** What the books have, in the order in which it was written. */
   readonly statements: readonly Statement[];
-  /** The start whose leader was killed. */
-  readonly cutOff: Start;
+  /** The start whose leader was killed; `undefined` if history has forgotten it. */
+  readonly cutOff: Start | undefined;
   /** When the last transfer was done: a later tick knows of all of them. */
   readonly lastTransferAt: string;
 }
@@ -33,7 +33,13 @@ function sinceFirstRecord(evidence: StatementEvidence): StatementEvidence {
   if (evidence.records.length < HISTORY_LIMIT) return evidence;
   const first = evidence.records.map(({ scheduledFor }) => scheduledFor.toISOString()).toSorted()[0] ?? '';
   const isKnown = ({ tick }: Start): boolean => tick >= first;
-  return { ...evidence, starts: evidence.starts.filter(isKnown), statements: evidence.statements.filter(isKnown) };
+  const { starts, statements, cutOff } = evidence;
+  return {
+    ...evidence,
+    starts: starts.filter(isKnown),
+    statements: statements.filter(isKnown),
+    cutOff: cutOff !== undefined && isKnown(cutOff) ? cutOff : undefined,
+  };
 }
 
 /** One start for each attempt, each of them on record; and whoever starts later has a greater token. */
@@ -87,7 +93,8 @@ function allAccountedFor({ records, lastTransferAt }: StatementEvidence): Findin
 
 /** The run that was cut off is called so, and was started once more by somebody else, to its end. */
 function repeatedAfterKill({ records, cutOff }: StatementEvidence): Finding {
-  const name = "killed leader's run repeated";
+  const name = 'run of the killed leader';
+  if (cutOff === undefined) return { name, found: 'too long ago for its history', ok: undefined };
   const attempts = runsOf(records).filter((run) => startOf(run).tick === cutOff.tick);
   const before = attempts.find((run) => run.token === cutOff.token);
   const last = attempts.at(-1);
@@ -120,9 +127,8 @@ function statedOnce({ records, statements }: StatementEvidence): Finding {
 /** Each was made of the books at one moment, at which no money was on its way; and the last one knows of everything. */
 function addUp({ jobs, statements }: StatementEvidence): Finding {
   const expected = accountsOf(jobs).length * OPENING_BALANCE;
-  const bad = statements
-    .filter(({ sum }) => sum !== expected)
-    .map(({ tick, sum }) => `${timeOf(tick)} says ${money(sum)}`);
+  const [first, ...more] = statements.filter(({ sum }) => sum !== expected);
+  const bad = first === undefined ? [] : [`${more.length + 1}, ${timeOf(first.tick)} with ${money(first.sum)} first`];
   const last = statements.at(-1)?.transfers ?? 0;
   if (last !== jobs.length) bad.push(`the last knows of ${count(last)} transfers`);
   return finding('each statement adds up', bad, `to ${money(expected)}; the last knows of ${count(last)} transfers`);

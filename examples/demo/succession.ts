@@ -11,11 +11,15 @@ import { count, money, seconds } from './timeline.ts';
 export async function leaderDies(stage: Stage): Promise<Start> {
   const { crew, reports, timeline, signal } = stage;
   const stated = await reports.next(statementIn, signal);
-  timeline.say(stated.worker, 'leads the scheduled job of all: to state every second what the books hold');
+  timeline.say(stated.worker, 'leads the scheduled job that all have: to state every second what the books hold');
   timeline.say(stated.worker, states(stated));
   const start = await leaderInRun(stage);
   const { worker, tick } = start;
-  timeline.say('nemesis', `kills ${worker} (SIGKILL) in the run of ${timeOf(tick)}: it has not written yet`, 'trouble');
+  timeline.say(
+    'nemesis',
+    `kills ${worker} (SIGKILL) in the run of ${timeOf(tick)}, before its statement is written`,
+    'trouble',
+  );
   const at = performance.now();
   const after = (matches: (other: Start) => boolean): Promise<Start> =>
     reports.next((report) => {
