@@ -1,6 +1,8 @@
 // What `npm test` leaves to `npm run test:long`, which CI runs as well: `npm test` is to be done within five minutes on two processors.
 export const long = [
+  'integration/cache/on-demand.test.ts',
   'integration/demo.test.ts',
+  'integration/election/cost.test.ts',
   'integration/election/many-faults.test.ts',
   'integration/lock/partition.test.ts',
   'integration/replica/cuts.test.ts',
