@@ -55,7 +55,8 @@ export class SettingsReader {
     }
     this.#revision = revision;
     this.#resyncs = resyncs;
-    if (revision === 0n || this.#era !== this.#truth.era) return;
+    /* A server with stale reads can answer a list from before the backup was taken. */
+    if (revision === 0n || this.#era !== this.#truth.era || revision < this.#truth.sinceRevision) return;
     const truth = this.#truth.at(revision);
     for (const key of this.#keys) {
       const [shown, stood] = [this.#cache.get(key), truth.get(key)];

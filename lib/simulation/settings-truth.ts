@@ -25,6 +25,8 @@ export class SettingsTruth {
   readonly #prefix: string;
   /** What a backup brought back, by era. */
   readonly #beginnings: ReadonlyMap<string, Standing>[] = [new Map()];
+  /** The revision with which this era began; what stood before it in the backup is not known here. */
+  sinceRevision = 0n;
   #position = 0;
 
   constructor(world: World, prefix: string) {
@@ -50,6 +52,7 @@ export class SettingsTruth {
   rebuild(): void {
     const { cluster } = this.#world;
     this.#position = cluster.log.length;
+    this.sinceRevision = cluster.revision;
     const entries = cluster.entries(this.#prefix);
     this.#beginnings.push(
       new Map(
