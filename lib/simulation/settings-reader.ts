@@ -1,7 +1,7 @@
 import type { Cache, CacheChange } from '../cache/cache.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Machine } from './machine.ts';
-import type { SettingsTruth, Standing } from './settings-truth.ts';
+import type { SettingsTruth, Standing, Write } from './settings-truth.ts';
 import type { World } from './world.ts';
 
 /**
@@ -104,9 +104,11 @@ export class SettingsReader {
       return;
     }
     const { writes } = this.#truth;
-    const index = this.#next ?? this.#find(change);
+    let index = this.#next ?? this.#find(change);
+    /* A list that was answered from before the backup goes on by history that the backup brought back, and then by what came after it. */
+    if (this.machine.readsStale && !isOf(writes[index ?? -1], change)) index = this.#find(change);
     const write = index === undefined ? undefined : writes[index];
-    if (index === undefined || write?.key !== key || write.value !== value || write.revision !== revision) {
+    if (index === undefined || !isOf(write, change)) {
       const expected = write === undefined ? 'nothing' : `${write.key}=${write.value}@${write.revision}`;
       this.#violate('W1 every write once and in order', `${key}=${value}@${revision}, and ${expected} was next`);
     } else if (this.#next === undefined && !isSame(this.#shadow, this.#truth.before(index))) {
@@ -118,10 +120,7 @@ export class SettingsReader {
 
   /** The last write that the change can be of. */
   #find(change: CacheChange): number | undefined {
-    const value = change.type === 'put' ? change.value : undefined;
-    const index = this.#truth.writes.findLastIndex(
-      (write) => write.key === change.key && write.revision === change.revision && write.value === value,
-    );
+    const index = this.#truth.writes.findLastIndex((write) => isOf(write, change));
     return index === -1 ? undefined : index;
   }
 
@@ -134,6 +133,11 @@ export class SettingsReader {
     if (!this.#isOver) this.#world.history.violate(claim, `${this.machine.name} was told of ${details}`);
     this.#isOver = true;
   }
+}
+
+function isOf(write: Write | undefined, change: CacheChange): boolean {
+  const value = change.type === 'put' ? change.value : undefined;
+  return write?.key === change.key && write.value === value && write.revision === change.revision;
 }
 
 function isSame(a: ReadonlyMap<string, Standing>, b: ReadonlyMap<string, Standing>): boolean {
