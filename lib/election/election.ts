@@ -16,6 +16,7 @@ import type { Replicas } from '../replica/replicas.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { elapsedMs, sleep } from '../runtime/clock.ts';
 import { withDecimals } from '../runtime/decimals.ts';
+import { textOf } from '../runtime/thrown.ts';
 import type { Sequence } from '../sequence/sequence.ts';
 import type { QueueKind } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
@@ -174,7 +175,7 @@ export class Election {
       if ('error' in result) throw result.error;
       return { settled: result.value };
     }
-    const workError = 'error' in result ? String(result.error) : undefined;
+    const workError = 'error' in result ? textOf(result.error) : undefined;
     runtime.logger.warn(loss.message, { event: 'election.lost', election: this.name, workError });
     return { lost: true };
   }

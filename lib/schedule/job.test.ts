@@ -272,6 +272,16 @@ test('a failed run is recorded with its error and how long it took, and is not t
   await close();
 });
 
+test('a run that throws what cannot be made text is recorded as failed, and ends nothing else', async (t) => {
+  const { world, outline, history, close } = await scene({}, () => {
+    throw Object.create(null);
+  });
+  await world.advance(2 * HOUR);
+  t.deepEqual(await outline(), ['failed 01:00', 'failed 02:00']);
+  t.like((await history())[0], { error: 'something was thrown of which no text can be made' });
+  await close();
+});
+
 test('a run that takes too long is told, waited for, and recorded as failed whatever it returns', async (t) => {
   const { world, history, ticks, close } = await scene(
     { pattern: '* * * * *', maxRunMs: 10 * SECOND, missed: 'skip' },

@@ -7,6 +7,7 @@
 import { packToken } from '../queue/token.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import { redactText } from '../runtime/redact.ts';
+import { textOf } from '../runtime/thrown.ts';
 import type { KeyValue } from '../store/store.ts';
 import type { Stretch } from './cadence.ts';
 
@@ -101,7 +102,7 @@ export function tokenOf(run: StoredRun, createRevision: bigint): bigint {
 
 /** An error's message, fit to be kept: without what looks like a secret, and short. */
 export function errorText(error: unknown): string {
-  let text = redactText(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  let text = redactText(textOf(error));
   while (Buffer.byteLength(text) > ERROR_BYTES) text = `${text.slice(0, Math.floor(text.length * 0.8))}…`;
   return text;
 }
