@@ -196,6 +196,21 @@ test('lead steps down by its own clock before anybody else is elected, waits for
   t.deepEqual(world.cluster.entries(QUEUE), []);
 });
 
+test('lead campaigns again after a loss, whatever the work makes of it', async (t) => {
+  for (const thrown of [new Error('stopped'), Object.create(null), undefined]) {
+    const { world, one, first } = await pair();
+    let terms = 0;
+    const leading = first.lead(async (leadership) => {
+      terms += 1;
+      if (terms === 2) return 'led again';
+      world.cluster.revoke(leaseOf(one.coordinator));
+      await untilTold(leadership);
+      throw thrown;
+    });
+    t.is(await world.settle(leading), 'led again');
+  }
+});
+
 test('a leader whose key somebody else deletes is told within a delivery, from the first moment on', async (t) => {
   const { world, first } = await pair();
   const leadership = await world.settle(first.campaign());
@@ -294,6 +309,23 @@ test('closing tells the leader, waits for its work, resigns, and lead rejects wi
   await leading;
   t.true((await world.settle(waiting)).isHeld());
   t.throws(() => first.observe(), { instanceOf: ClosedError });
+});
+
+test('work that has resigned by itself and goes on is told of the signal, and of closing', async (t) => {
+  const { world, one, first } = await pair();
+  const work = async (leadership: Leadership): Promise<string> => {
+    await leadership.resign();
+    return untilTold(leadership);
+  };
+  const abort = new AbortController();
+  const leading = t.throwsAsync(first.lead(work, { signal: abort.signal }), { message: 'shutdown' });
+  await world.advance(1_000);
+  abort.abort(new Error('shutdown'));
+  await world.settle(leading, 100);
+  const again = t.throwsAsync(first.lead(work), { instanceOf: ClosedError });
+  await world.advance(1_000);
+  await world.settle(one.coordinator.close(), 1_000);
+  await again;
 });
 
 test('the standing of a process is right at any moment, with no call', async (t) => {

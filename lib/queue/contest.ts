@@ -68,7 +68,7 @@ export class Contest {
    */
   async conduct<T>(tenure: Tenure, work: () => Promise<T> | T): Promise<Outcome<T>> {
     const running = (async () => work())();
-    this.#context.queue.inBackground(running.catch(() => {}));
+    this.#context.queue.attend(tenure, running);
     const result = await running.then(
       (value) => ({ value }),
       (error: unknown) => ({ error }),

@@ -93,14 +93,17 @@ export class Tenure {
     return [withDecimals({ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n })];
   }
 
-  /** Why the work was told to stop although the tenure is still held, if it was. */
+  /** Why the work was told to stop although the tenure was not lost, if it was. */
   get interruption(): { readonly reason: unknown } | undefined {
     return this.#interruption;
   }
 
-  /** Tells the work to stop although the tenure is still held: the caller's own signal aborted, or the coordinator closes. */
+  /**
+   * Tells the work to stop although the tenure is not lost: the caller's own signal aborted, or the coordinator closes. Work that has
+   * released the tenure itself and goes on is told as well.
+   */
   interrupt(reason: unknown): void {
-    if (this.#state.is !== 'held' || this.#interruption !== undefined) return;
+    if (this.#state.is === 'lost' || this.#interruption !== undefined) return;
     this.#interruption = { reason };
     this.#controller?.abort(reason);
   }

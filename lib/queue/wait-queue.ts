@@ -14,6 +14,8 @@ export class WaitQueue {
   readonly #context: QueueContext;
   readonly #lines = new Map<string, Line>();
   readonly #tenures = new Set<Tenure>();
+  /** Those with work under them, which can have released them and go on. */
+  readonly #working = new Set<Tenure>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #unsubscribe: () => void;
   #closed: ClosedError | undefined;
@@ -78,9 +80,14 @@ export class WaitQueue {
     return [...this.#tenures].find((tenure) => tenure.key.startsWith(prefix) && tenure.isHeld());
   }
 
-  /** Keeps `work` from being forgotten when the coordinator closes. */
-  inBackground(work: Promise<unknown>): void {
-    this.#context.inBackground(work);
+  /** Work under a tenure: a closing coordinator tells it to stop and waits for it, also if it has ended its tenure before. */
+  attend(tenure: Tenure, work: Promise<unknown>): void {
+    this.#working.add(tenure);
+    const ended = work.then(
+      () => this.#working.delete(tenure),
+      () => this.#working.delete(tenure),
+    );
+    this.#context.inBackground(ended);
   }
 
   /**
@@ -90,7 +97,7 @@ export class WaitQueue {
   async close(error: ClosedError, drainMs: number): Promise<boolean> {
     this.#closed = error;
     for (const line of this.#lines.values()) line.refuseAll(error);
-    for (const tenure of this.#tenures) tenure.interrupt(error);
+    for (const tenure of new Set([...this.#tenures, ...this.#working])) tenure.interrupt(error);
     const { clock } = this.#context.runtime;
     let cancel = (): void => {};
     const inTime = await Promise.race([
