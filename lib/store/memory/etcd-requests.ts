@@ -16,7 +16,8 @@ type SortTarget = 'key' | 'create' | 'mod' | 'version' | 'value';
 
 export type EtcdRangeRequest = EtcdSpan &
   Omit<RangeRequest, 'key' | 'prefix' | 'sort'> & {
-    readonly sort?: { readonly by: SortTarget; readonly order: 'ascend' | 'descend' };
+    /** `none`: ascending as well, but where there is a limit, among the first keys up to one more than that. */
+    readonly sort?: { readonly by: SortTarget; readonly order: 'ascend' | 'descend' | 'none' };
     readonly maxModRevision?: bigint;
     readonly minCreateRevision?: bigint;
   };

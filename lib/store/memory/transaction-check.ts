@@ -6,7 +6,7 @@ import { Refusal } from './refusal.ts';
 
 /** `--max-txn-ops` and `--max-request-bytes` as etcd has them without the flags. */
 const MAX_OPERATIONS = 128;
-export const MAX_REQUEST_BYTES: number = 1.5 * 1024 * 1024;
+const MAX_REQUEST_BYTES = 1.5 * 1024 * 1024;
 
 /** Throws a {@link Refusal} if etcd would refuse the request as such. */
 export function checkTransaction(transaction: EtcdTransaction): void {
@@ -53,7 +53,7 @@ interface Writes {
 /**
  * A key may not be put twice in a transaction, nor be put and deleted at one level or in a level below a delete. Deletes may
  * overlap. Two quirks are etcd's own: of two nested transactions the later one may delete what the earlier one put, and a delete
- * without an end overlaps with its first key alone, so that a delete of everything overlaps with nothing.
+ * without an end, such as one of everything, overlaps with nothing.
  */
 function checkOverlaps(operations: readonly EtcdOperation[]): Writes {
   const deletes: EtcdSpan[] = operations.filter((operation): operation is EtcdDelete => operation.type === 'delete');
@@ -81,7 +81,7 @@ function checkOverlaps(operations: readonly EtcdOperation[]): Writes {
 
 function overlaps(span: EtcdSpan, key: string): boolean {
   const isWithoutEnd = 'prefix' in span ? span.prefix === '' : 'start' in span && span.end === undefined;
-  return isWithoutEnd ? key === firstOf(span) : covers(span, key);
+  return !isWithoutEnd && covers(span, key);
 }
 
 /** About what a client's transaction takes on the wire. */

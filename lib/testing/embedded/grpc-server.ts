@@ -56,7 +56,7 @@ interface Received {
 }
 
 /** What etcd takes in one message: its limit of a request, and 512 KiB for what is around it. */
-const LARGEST_MESSAGE_BYTES = 2 * 1024 * 1024;
+export const LARGEST_MESSAGE_BYTES: number = 2 * 1024 * 1024;
 
 /**
  * gRPC on a port of 127.0.0.1. The listening socket is our own, and gRPC is handed the connections: so that neither it nor they keep

@@ -52,7 +52,11 @@ const sorts: readonly (readonly [Partial<RangeRequest>, object | undefined])[] =
   [{}, undefined],
   [{ sort_order: 'Ascend' }, undefined],
   [{ sort_order: 'Descend' }, { by: 'key', order: 'descend' }],
-  [{ sort_target: 'Mod' }, { by: 'mod', order: 'ascend' }],
+  [{ sort_target: 'Mod' }, { by: 'mod', order: 'none' }],
+  [
+    { sort_order: 'Ascend', sort_target: 'Mod' },
+    { by: 'mod', order: 'ascend' },
+  ],
   [
     { sort_order: 'Descend', sort_target: 'Value' },
     { by: 'value', order: 'descend' },

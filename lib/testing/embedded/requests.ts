@@ -46,12 +46,13 @@ export function toRange(message: RangeRequest): EtcdRangeRequest {
   };
 }
 
-/** A target without an order means ascending; an order that etcd does not know means none, and such a target means the key. */
+/** Keys are ascending in any case. An order that etcd does not know means no sorting, and such a target means the key. */
 function toSort({ sort_order, sort_target }: RangeRequest): EtcdRangeRequest['sort'] {
   if (typeof sort_order === 'number') return undefined;
   const by = typeof sort_target === 'number' ? 'key' : SORT_TARGETS[sort_target];
   if (sort_order === 'Descend') return { by, order: 'descend' };
-  return by === 'key' ? undefined : { by, order: 'ascend' };
+  if (by === 'key') return undefined;
+  return { by, order: sort_order === 'Ascend' ? 'ascend' : 'none' };
 }
 
 export function toPut(message: PutRequest): EtcdPut {

@@ -1,5 +1,5 @@
-import { MAX_REQUEST_BYTES } from '../../store/memory/transaction-check.ts';
 import type { WatchEvent } from '../../store/store.ts';
+import { LARGEST_MESSAGE_BYTES } from './grpc-server.ts';
 import type { EventMessage, KeyValueMessage, WatchResponse } from './messages.ts';
 
 /* How the events of a watch are cut into messages. */
@@ -30,13 +30,16 @@ export function partsOf(events: readonly WatchEvent[]): readonly (readonly Watch
   return parts;
 }
 
-/** For a client that has asked for fragments: no message much larger than a request may be, but for single events that are. */
-export function fragmentsOf(response: WatchResponse, mostBytes: number = MAX_REQUEST_BYTES): readonly WatchResponse[] {
+/** For a client that has asked for fragments: no message larger than one that it may send, but for single events that are. */
+export function fragmentsOf(
+  response: WatchResponse,
+  mostBytes: number = LARGEST_MESSAGE_BYTES,
+): readonly WatchResponse[] {
   const fragments: EventMessage[][] = [[]];
   let bytes = 0;
   for (const event of response.events ?? []) {
     const size = sizeOf(event.kv) + (event.prev_kv === undefined ? 0 : sizeOf(event.prev_kv)) + EVENT_OVERHEAD_BYTES;
-    if (bytes > 0 && bytes + size > mostBytes) {
+    if (bytes > 0 && bytes + size >= mostBytes) {
       fragments.push([]);
       bytes = 0;
     }

@@ -40,6 +40,8 @@ interface Watch {
   readonly request: WatchCreateRequest;
   /** `0n`: from the creation on. */
   readonly startRevision: bigint;
+  /** Its history was compacted: it has ended, but its ID is taken until the client cancels it too. */
+  isCompacted: boolean;
   /** Whether it was told anything since progress was last reported. */
   isFresh: boolean;
   end: () => void;
@@ -51,7 +53,7 @@ interface Watch {
  * 1. create: answered at once, by `created`; a watch that cannot be is `canceled` in the same answer, under no ID.
  * 2. events: whole revisions, filtered, with what was before them if that is asked for and still there.
  * 3. compaction: a watch whose history is gone is cancelled with the compact revision.
- * 4. progress: on request for the stream as a whole, once no watch waits for its start; by the clock for watches that asked for it.
+ * 4. progress: on request for the stream as a whole, if no watch waits for its start or was cancelled by a compaction; by the clock for watches that asked for it.
  * 5. cancel: answered for a watch that exists, and silent otherwise.
  */
 class WatchStream {
@@ -100,7 +102,7 @@ class WatchStream {
     }
     const id = request.watch_id === '0' ? this.#newId() : request.watch_id;
     this.#stream.send({ header, watch_id: id, created: true });
-    this.#open({ id, request, startRevision, isFresh: false, end: () => undefined });
+    this.#open({ id, request, startRevision, isCompacted: false, isFresh: false, end: () => undefined });
   }
 
   /** Why there can be no such watch, in etcd's words. */
@@ -132,10 +134,7 @@ class WatchStream {
       deliver: (batch) => this.#deliver(watch, batch),
       fail: (error) => this.#fail(watch, error),
     };
-    const end = this.#cluster.watch(watcher);
-    // Its history can have been gone at once.
-    if (this.#watches.get(id) === watch) watch.end = end;
-    else end();
+    watch.end = this.#cluster.watch(watcher);
     if (request.progress_notify) this.#cancelTimer ??= this.#scheduleProgress();
   }
 
@@ -174,7 +173,7 @@ class WatchStream {
 
   /** The history from its start on is gone. */
   #fail(watch: Watch, { compactRevision }: StoreError): void {
-    this.#watches.delete(watch.id);
+    watch.isCompacted = true;
     this.#stream.send({
       header: this.#member.header(0n),
       watch_id: watch.id,
@@ -193,15 +192,16 @@ class WatchStream {
 
   #reportProgress(): void {
     const watches = [...this.#watches.values()];
-    const isAhead = watches.some(({ startRevision }) => startRevision > this.#cluster.revision);
-    if (watches.length === 0 || isAhead) return;
+    const isInStep = ({ startRevision, isCompacted }: Watch): boolean =>
+      !isCompacted && startRevision <= this.#cluster.revision;
+    if (watches.length === 0 || !watches.every(isInStep)) return;
     this.#stream.send({ header: this.#member.header(), watch_id: NO_WATCH });
   }
 
   #scheduleProgress(): () => void {
     return this.#clock.schedule(this.#progressNotifyMs, () => {
       for (const watch of this.#watches.values()) {
-        if (!watch.request.progress_notify) continue;
+        if (!watch.request.progress_notify || watch.isCompacted) continue;
         if (!watch.isFresh) this.#stream.send({ header: this.#member.header(), watch_id: watch.id });
         watch.isFresh = false;
       }
