@@ -2,6 +2,7 @@
  * Checks of what callers pass in. Each throws at once, before any call is made, and says which option, what was expected and what
  * came: a wrong argument is never corrected silently.
  */
+import { LimitExceededError } from './errors.ts';
 
 /** Milliseconds, a finite number of at least `least`. */
 export function expectDuration(option: string, value: number, least = 0): number {
@@ -23,6 +24,24 @@ export function expectWholeNumber(option: string, value: number, least: number, 
 export function expectText(option: string, value: string): string {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(`Expected ${option} to be text that is not empty, got ${show(value)}`);
+  }
+  return value;
+}
+
+/** etcd refuses requests of more than 1.5 MiB by default; the key and what is compared need some of it. */
+const MAX_VALUE_BYTES = 1_500_000;
+
+/** Text that etcd will keep just as it is. Throws a TypeError, or LimitExceededError for what etcd would refuse as too large. */
+export function expectValue(option: string, value: string): string {
+  if (typeof value !== 'string') throw new TypeError(`Expected ${option} to be text, got ${show(value)}`);
+  const bytes = Buffer.byteLength(value);
+  if (bytes > MAX_VALUE_BYTES) {
+    throw new LimitExceededError(
+      `Expected ${option} to be at most ${MAX_VALUE_BYTES} bytes of UTF-8, got ${bytes}. Nothing was sent.`,
+    );
+  }
+  if (/\p{Surrogate}/u.test(value)) {
+    throw new TypeError(`Expected ${option} to be well-formed Unicode, got a lone surrogate in ${show(value)}`);
   }
   return value;
 }

@@ -1,13 +1,10 @@
-import { expectOptions, expectText, show } from '../arguments.ts';
-import { CoordinationUnavailableError, LimitExceededError, VersionConflictError } from '../errors.ts';
+import { expectOptions, expectText, expectValue, show } from '../arguments.ts';
+import { CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
 import { encodePath } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
 import type { Operation } from '../store/store.ts';
 import type { CacheCalls } from './cache-calls.ts';
 import type { WriteOptions } from './cache.ts';
-
-/** etcd refuses larger requests by default. */
-const MAX_VALUE_BYTES = 1_500_000;
 
 /** What a cache writes: each put and delete once, and told of when its cache shows it. */
 export class CacheWriter {
@@ -31,13 +28,7 @@ export class CacheWriter {
 
   async put(key: string, value: string, options: WriteOptions): Promise<void> {
     expectText('key', key);
-    if (typeof value !== 'string') throw new TypeError(`Expected value to be text, got ${show(value)}`);
-    const bytes = Buffer.byteLength(value);
-    if (bytes > MAX_VALUE_BYTES) {
-      throw new LimitExceededError(
-        `Could not put ${show(key)}: the value has ${bytes} bytes, and ${MAX_VALUE_BYTES} is the limit.`,
-      );
-    }
+    expectValue('value', value);
     await this.#write('put', key, options, (full) => ({ type: 'put', key: full, value }));
   }
 

@@ -249,6 +249,19 @@ test('a value over the limit is refused with its size before it is sent', async 
   const { world, cache } = await ready();
   await t.throwsAsync(world.settle(cache.put('a', 'x'.repeat(2_000_000))), {
     instanceOf: LimitExceededError,
-    message: /2000000.*1500000/,
+    message: /1500000 .* 2000000/,
   });
+});
+
+test('what cannot be a key, or would not be kept as it is, is refused the same by every cache', async (t) => {
+  for (const options of [{}, { keys: 'on-demand' }] as const) {
+    const { world, cache } = await ready(options);
+    const calls: readonly Promise<unknown>[] = [
+      cache.read(''),
+      cache.read(7 as never),
+      cache.put('', '1'),
+      cache.put('eu', 'a\ud800'),
+    ];
+    for (const call of calls) await t.throwsAsync(world.settle(call), { instanceOf: TypeError });
+  }
 });

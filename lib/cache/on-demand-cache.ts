@@ -11,7 +11,7 @@
  * that fails leaves nothing behind: with the last share of those who waited, the replica goes.
  */
 import { LRUCache } from 'lru-cache';
-import { expectOptions, expectSignal, show } from '../arguments.ts';
+import { expectOptions, expectSignal, expectText, show } from '../arguments.ts';
 import type { Change } from '../replica/contents.ts';
 import type { ReplicaShare, ShareOptions } from '../replica/replicas.ts';
 import { withDecimals } from '../runtime/decimals.ts';
@@ -90,6 +90,7 @@ export class OnDemandCache implements Cache, Keeper {
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<CachedEntry | undefined> {
+    expectText('key', key);
     const { isLinearizable, minRevision = 0n } = completeReadOptions(options);
     this.#calls.expectOpen();
     expectSignal(options.signal)?.throwIfAborted();

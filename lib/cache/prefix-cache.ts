@@ -1,4 +1,4 @@
-import { expectOptions } from '../arguments.ts';
+import { expectOptions, expectText } from '../arguments.ts';
 import type { Change } from '../replica/contents.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaShare } from '../replica/replicas.ts';
@@ -72,6 +72,7 @@ export class PrefixCache implements Cache {
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<CachedEntry | undefined> {
+    expectText('key', key);
     const { isLinearizable, minRevision } = completeReadOptions(options);
     await this.#calls.read('read', { signal: options.signal, why: this.#why }, async (signal) => {
       if (minRevision !== undefined) await this.#replica.reached(minRevision, signal);

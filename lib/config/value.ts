@@ -35,7 +35,7 @@ export function expectJson(what: string, value: unknown): asserts value is Json 
       case 'object':
         break;
       default:
-        fail(`JSON, not a value of type ${typeof part},`);
+        fail(`JSON and not a value of type ${typeof part}`);
     }
     if (part === null) return;
     if (Array.isArray(part)) {

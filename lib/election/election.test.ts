@@ -3,6 +3,7 @@ import {
   ClosedError,
   CoordinationUnavailableError,
   LeadershipLostError,
+  LimitExceededError,
   LockTimeoutError,
   OutcomeUnknownError,
   WorkStuckError,
@@ -352,12 +353,27 @@ test('the standing of a process is right at any moment, with no call', async (t)
 
 const wrong: readonly [string, () => unknown][] = [
   ['value', () => election().campaign({ value: 7 as never })],
+  ['a value that etcd could not keep as it is', () => election().campaign({ value: 'a\ud800' })],
   ['timeoutMs', () => election().campaign({ timeoutMs: -1 })],
+  ['an option of leader', () => election().leader({ consistency: 'any' } as never)],
   ['onStuck', () => election().lead(() => 0, { onStuck: 'hope' as never })],
   ['drainMs', () => election().lead(() => 0, { drainMs: Number.NaN })],
   ['the work', () => election().lead('work' as never)],
   ['an unknown option', () => election().campaign({ priority: 1 } as never)],
 ];
+test('a value that is too large is refused before anything is sent, with its size and the limit', async (t) => {
+  const { world, one, first } = await pair();
+  const leadership = await world.settle(first.campaign());
+  one.store.faults.onRequest((call) => {
+    if (call.method === 'transact') t.fail('a transaction was sent');
+    return undefined;
+  });
+  const value = 'ü'.repeat(750_001);
+  for (const call of [first.campaign({ value }), first.lead(() => 0, { value }), leadership.proclaim(value)]) {
+    await t.throwsAsync(call, { instanceOf: LimitExceededError, message: /1500000 .* 1500002/ });
+  }
+});
+
 function election() {
   return new VirtualWorld().start().coordinator.election('reporter');
 }

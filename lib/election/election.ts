@@ -8,7 +8,7 @@
  * Keys and values are those of etcd's Go package `concurrency.Election` and of `etcdctl elect`, with which it contends: the key's value is
  * exactly what was proclaimed. Who a leader is stands under its session. All candidates are equal; there are no priorities.
  */
-import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
+import { expectDuration, expectFunction, expectOptions, expectSignal, expectValue, show } from '../arguments.ts';
 import { CoordinationUnavailableError, LockTimeoutError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { QueueReport } from '../queue/inspect.ts';
@@ -113,7 +113,8 @@ export class Election {
 
   /**
    * Waits until this process is elected. Rejects with CoordinationUnavailableError: etcd does not answer; `signal.reason`;
-   * LockTimeoutError after `timeoutMs`: somebody else leads; AccessDeniedError; ClosedError. What was sent for a call that rejects is
+   * LockTimeoutError after `timeoutMs`: somebody else leads; AccessDeniedError; LimitExceededError for a value of more than
+   * 1,500,000 bytes; ClosedError. What was sent for a call that rejects is
    * withdrawn in the background.
    */
   async campaign(options: CampaignOptions = {}): Promise<Leadership> {
@@ -184,7 +185,7 @@ export class Election {
    * Who leads, or `undefined`: linearizable, read through raft, two calls. Rejects with CoordinationUnavailableError after the
    * request's deadline, AccessDeniedError, `signal.reason`.
    */
-  leader(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Leader | undefined> {
+  async leader(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Leader | undefined> {
     expectOptions('leader', options, ['signal']);
     return this.#contest('').ask(expectSignal(options.signal), (signal) => this.#reader.current(signal));
   }
@@ -211,7 +212,7 @@ export class Election {
   }
 
   /** Who leads and who waits, in order, read through raft. Rejects with CoordinationUnavailableError, AccessDeniedError. */
-  inspect(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<QueueReport> {
+  async inspect(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<QueueReport> {
     expectOptions('inspect', options, ['signal']);
     return this.#contest('').inspect(expectSignal(options.signal));
   }
@@ -228,7 +229,7 @@ export class Election {
   }
 
   #contest(value: string): Contest {
-    if (typeof value !== 'string') throw new TypeError(`Expected value to be text, got ${show(value)}`);
+    expectValue('value', value);
     const shown = this.#shown;
     return new Contest(this.#context, {
       prefix: this.#prefix,

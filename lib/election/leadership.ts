@@ -1,4 +1,4 @@
-import { expectOptions, expectSignal, show } from '../arguments.ts';
+import { expectOptions, expectSignal, expectValue } from '../arguments.ts';
 import { LeadershipLostError } from '../errors.ts';
 import type { Contest } from '../queue/contest.ts';
 import type { Tenure } from '../queue/tenure.ts';
@@ -56,7 +56,7 @@ export class Leadership implements AsyncDisposable {
    * CoordinationUnavailableError, AccessDeniedError, LimitExceededError, and OutcomeUnknownError where it was sent and not answered.
    */
   async proclaim(value: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (typeof value !== 'string') throw new TypeError(`Expected the proclaimed value to be text, got ${show(value)}`);
+    expectValue('the proclaimed value', value);
     expectOptions('proclaim', options, ['signal']);
     this.assertHeld();
     const { key, lease, standing } = this.#tenure;
