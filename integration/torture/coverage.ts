@@ -1,0 +1,48 @@
+import { workloads, type History, type HistoryEvent, type Workload } from './history.ts';
+import type { Hit } from './nemesis.ts';
+
+/** How often a fault hit a workload at work. */
+export interface Cell {
+  readonly fault: string;
+  readonly workload: Workload;
+  readonly hits: number;
+}
+
+/** A cell with fewer hits does not count. */
+export const LEAST_HITS = 2;
+
+/** What counts as at work. Who only waits for a leadership or for a tick is not; the lock goes round all the time. */
+const SIGNS: Record<Workload, (event: HistoryEvent) => boolean> = {
+  lock: (event) => event.kind === 'settled' || (event.kind === 'held' && event.workload === 'lock'),
+  election: (event) => event.kind === 'held' && event.workload === 'election',
+  cache: (event) => event.kind === 'served' && event.workload === 'cache',
+  config: (event) => event.kind === 'served' && event.workload === 'config',
+  schedule: (event) => event.kind === 'start',
+};
+
+/** A sign of work may be so much older than the fault. */
+const RECENT_MS: Record<Workload, number> = { lock: 500, election: 200, cache: 500, config: 1_000, schedule: 1_500 };
+
+/** By fault and workload, how often the hit client (any client, where etcd was hit) was at work when it began. */
+export function cellsOf(faults: readonly string[], hits: readonly Hit[], histories: readonly History[]): Cell[] {
+  const signs = workloads.map((workload) => ({
+    workload,
+    byClient: histories.map(({ client, events }) => ({
+      name: client.slice(0, client.lastIndexOf('.')),
+      instants: events.filter(SIGNS[workload]).map(({ at }) => at),
+    })),
+  }));
+  return faults.flatMap((fault) =>
+    signs.map(({ workload, byClient }) => ({
+      fault,
+      workload,
+      hits: hits.filter(
+        (hit) =>
+          hit.fault === fault &&
+          byClient
+            .filter(({ name }) => hit.client === undefined || hit.client === name)
+            .some(({ instants }) => instants.some((at) => at <= hit.at && at >= hit.at - RECENT_MS[workload])),
+      ).length,
+    })),
+  );
+}

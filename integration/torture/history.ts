@@ -1,0 +1,116 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+
+/**
+ * What a client process writes down of itself, one event a line, at once: it may be killed with the next instruction. Every `at` is the
+ * machine's monotonic clock in milliseconds, which all processes share.
+ */
+export type HistoryEvent =
+  | Call
+  | Settled
+  | Granted
+  | Held
+  | Change
+  | Served
+  | Start
+  /** Its event loop did not come round in between: it was stopped, or starved. */
+  | { readonly kind: 'stall'; readonly from: number; readonly at: number };
+
+export type Workload = 'lock' | 'election' | 'cache' | 'config' | 'schedule';
+export const workloads: readonly Workload[] = ['lock', 'election', 'cache', 'config', 'schedule'];
+
+export interface Call {
+  readonly kind: 'call';
+  readonly id: number;
+  readonly workload: Workload;
+  readonly what: string;
+  /** It is to settle within that. */
+  readonly limitMs: number;
+  /** What it is about, where that matters: a cache's key, and the value that is written, which nobody else writes. */
+  readonly key?: string;
+  readonly value?: string;
+  readonly at: number;
+}
+
+export interface Settled {
+  readonly kind: 'settled';
+  readonly id: number;
+  /** `failed`: by the error's word it was not applied. */
+  readonly outcome: 'ok' | 'failed' | 'unknown';
+  readonly code?: string;
+  readonly message?: string;
+  /** What a read returned; absent: there was nothing. */
+  readonly revision?: bigint;
+  readonly at: number;
+}
+
+/** A lock or a leadership was granted; `since`: when it was asked for. */
+export interface Granted {
+  readonly kind: 'granted';
+  readonly workload: 'lock' | 'election';
+  readonly token: bigint;
+  readonly since: number;
+  readonly at: number;
+}
+
+/** `isHeld()` was true; taken before asking, so the belief lasted at least until then. */
+export interface Held {
+  readonly kind: 'held';
+  readonly workload: 'lock' | 'election';
+  readonly token: bigint;
+  readonly at: number;
+}
+
+/** What a watch delivered. */
+export interface Change {
+  readonly kind: 'change';
+  readonly workload: 'cache' | 'config';
+  readonly key: string;
+  /** Absent: it was deleted. */
+  readonly value?: string;
+  readonly revision: bigint;
+  readonly resynced: boolean;
+  readonly at: number;
+}
+
+/** What a read from memory gave; `at` was taken before it. */
+export interface Served {
+  readonly kind: 'served';
+  readonly workload: 'cache' | 'config';
+  readonly key: string;
+  readonly value: string;
+  readonly revision: bigint;
+  readonly ageMs: number;
+  /** The read followed an own write of this value at once. */
+  readonly afterWrite?: string;
+  readonly at: number;
+}
+
+/** The scheduled work was started. */
+export interface Start {
+  readonly kind: 'start';
+  readonly scheduledFor: number;
+  readonly attempt: number;
+  readonly token: bigint;
+  readonly at: number;
+}
+
+/** Of one process: a client that was killed has another history for its next life. */
+export interface History {
+  readonly client: string;
+  readonly events: readonly HistoryEvent[];
+}
+
+const BIGINT = /^\d+n$/;
+
+export function append(file: string, event: HistoryEvent): void {
+  const line = JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+  appendFileSync(file, `${line}\n`);
+}
+
+/** A process that was killed as it wrote has left half a line, the last. */
+export function readHistory(client: string, file: string): History {
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  const revive = (_: string, value: unknown): unknown =>
+    typeof value === 'string' && BIGINT.test(value) ? BigInt(value.slice(0, -1)) : value;
+  return { client, events: lines.map((line) => JSON.parse(line, revive) as HistoryEvent) };
+}

@@ -1,0 +1,170 @@
+import { unseal } from '../../lib/config/envelope.ts';
+import type { JobRecord } from '../../lib/index.ts';
+import { Keyspace } from '../../lib/session/keyspace.ts';
+import { CACHE } from './cache-work.ts';
+import { CONFIG } from './config-work.ts';
+import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
+import { workloads, type History, type Workload } from './history.ts';
+import type { Round } from './nemesis.ts';
+import type { Register } from './register.ts';
+import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites, type Ended } from './settling.ts';
+import { NAMESPACE, type Disturbance } from './site.ts';
+import { revisionOf, type LoggedEvent } from './store-log.ts';
+import { allStalls, judgeTenures, tenuresOf } from './tenures.ts';
+import { judgeTicks } from './ticks.ts';
+
+/** All that a run leaves. */
+export interface Evidence {
+  readonly histories: readonly History[];
+  /** Those of them whose process ran to the end. */
+  readonly survivors: ReadonlySet<string>;
+  readonly log: readonly LoggedEvent[];
+  readonly register: Pick<Register, 'accepted' | 'values' | 'refused'>;
+  readonly rounds: readonly Round[];
+  readonly disturbances: readonly Disturbance[];
+  readonly records: readonly JobRecord[];
+  readonly ttlMs: number;
+  readonly patienceMs: number;
+  /** What happened up to then has been told to everybody. */
+  readonly toldUntilMs: number;
+}
+
+export interface Judgement {
+  readonly violations: readonly string[];
+  readonly allowed: readonly string[];
+  /** Of each workload, how often something came of it. */
+  readonly operations: Readonly<Record<Workload, number>>;
+  /** How often calls ended how. */
+  readonly endings: ReadonlyMap<string, number>;
+  readonly checked: Readonly<Record<string, number>>;
+}
+
+const keyspace = new Keyspace(NAMESPACE);
+
+/** Holds what the clients say against what the store and the register say. */
+export function judge(evidence: Evidence): Judgement {
+  const { histories, survivors, log, register, disturbances, ttlMs } = evidence;
+  const violations: string[] = [];
+  const allowed: string[] = [];
+
+  const stalls = allStalls(histories);
+  const leases = leasesByRevision(log);
+  const leaseOf = (token: bigint): bigint | undefined => leases.get((token >> 12n) & ((1n << 43n) - 1n));
+  for (const workload of ['lock', 'election'] as const) {
+    const tenures = tenuresOf(histories, workload);
+    const verdict = judgeTenures(workload, { tenures, disturbances, leaseOf, stalls, ttlMs });
+    violations.push(...verdict.violations);
+    allowed.push(...verdict.allowed);
+  }
+
+  const calls = histories.flatMap(endedCalls);
+  const byWhat = (...what: string[]): Ended[] => calls.filter(({ call }) => what.includes(call.what));
+  const cacheFacts = factsBelow(log, keyspace.cache(CACHE), (value) => value);
+  const { current } = keyspace.config(CONFIG);
+  const configFacts = factsBelow(log, current, configValue)
+    .filter(({ key }) => key === '')
+    .map((fact) => ({ ...fact, key: CONFIG }));
+  const guarded = register.accepted.guarded;
+
+  violations.push(
+    ...histories.flatMap(judgeDeadlines),
+    ...judgeCounter(guarded, register.values.guarded),
+    ...judgeWrites(
+      'guarded write',
+      byWhat('guarded write'),
+      guarded.map(({ write }) => write),
+    ),
+    ...judgeWrites(
+      'put',
+      byWhat('put'),
+      cacheFacts.map(({ value = '' }) => value),
+    ),
+    ...judgeWrites(
+      'config version',
+      byWhat('set', 'update'),
+      configFacts.map(({ value = '' }) => value),
+    ),
+    ...judgeTicks(histories, evidence.records),
+    ...judgeRecovery(evidence.rounds, evidence.patienceMs),
+  );
+
+  const acknowledged = acknowledgements(calls);
+  for (const history of histories) {
+    const untilMs = survivors.has(history.client) ? evidence.toldUntilMs : undefined;
+    violations.push(
+      ...judgeChanges(history, 'cache', cacheFacts, untilMs),
+      ...judgeChanges(history, 'config', configFacts, untilMs),
+      ...judgeServed(history, 'cache', cacheFacts, acknowledged),
+      ...judgeServed(history, 'config', configFacts, acknowledged),
+      ...judgeReads(history, cacheFacts, acknowledged),
+    );
+  }
+  return { violations, allowed, ...counts(histories, calls) };
+}
+
+/** Liveness: after healing every workload gets on. */
+export function judgeRecovery(rounds: readonly Round[], patienceMs: number): string[] {
+  return rounds.flatMap(({ hits, recovered }) =>
+    workloads
+      .filter((workload) => recovered[workload] === undefined)
+      .map((workload) => {
+        const after = hits.map(({ fault, client = '' }) => `${fault} ${client}`).join(', ');
+        return `L6 ${workload}: nothing came of it for ${patienceMs} ms after the end of: ${after}`;
+      }),
+  );
+}
+
+function leasesByRevision(log: readonly LoggedEvent[]): Map<bigint, bigint> {
+  const leases = new Map<bigint, bigint>();
+  for (const event of log) if (event.type === 'put') leases.set(event.entry.createRevision, event.entry.lease);
+  return leases;
+}
+
+/** Their keys without the prefix. */
+function factsBelow(log: readonly LoggedEvent[], prefix: string, valueOf: (value: string) => string): Fact[] {
+  return log.flatMap((event) => {
+    const key = event.type === 'put' ? event.entry.key : event.key;
+    if (!key.startsWith(prefix)) return [];
+    const value = event.type === 'put' ? valueOf(event.entry.value) : undefined;
+    return [{ key: key.slice(prefix.length), value, revision: revisionOf(event), at: event.at }];
+  });
+}
+
+function configValue(text: string): string {
+  const entry = { key: CONFIG, value: text, createRevision: 0n, modRevision: 0n, version: 0n, lease: 0n };
+  return unseal(entry).value as string;
+}
+
+/** When each value was there at the latest. */
+function acknowledgements(calls: readonly Ended[]): Map<string, number> {
+  const acknowledged = new Map<string, number>();
+  for (const { call, settled } of calls) {
+    if (call.value !== undefined && settled?.outcome === 'ok') acknowledged.set(call.value, settled.at);
+  }
+  return acknowledged;
+}
+
+function counts(
+  histories: readonly History[],
+  calls: readonly Ended[],
+): Pick<Judgement, 'operations' | 'endings' | 'checked'> {
+  const operations: Record<Workload, number> = { lock: 0, election: 0, cache: 0, config: 0, schedule: 0 };
+  const endings = new Map<string, number>();
+  for (const { call, settled } of calls) {
+    const how =
+      settled === undefined ? 'killed' : settled.outcome === 'ok' ? 'ok' : `${settled.outcome} ${settled.code}`;
+    const ending = `${call.workload} ${call.what}: ${how}`;
+    endings.set(ending, (endings.get(ending) ?? 0) + 1);
+    if (settled?.outcome === 'ok') operations[call.workload] += 1;
+  }
+  const checked: Record<string, number> = {};
+  for (const { events } of histories) {
+    for (const event of events) {
+      const what = 'workload' in event ? `${event.workload} ${event.kind}` : event.kind;
+      checked[what] = (checked[what] ?? 0) + 1;
+      if (event.kind === 'granted' && event.workload === 'election') operations.election += 1;
+      if (event.kind === 'start') operations.schedule += 1;
+    }
+  }
+  return { operations, endings, checked };
+}

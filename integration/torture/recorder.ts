@@ -1,0 +1,113 @@
+import { machineMs } from '../election/machine-clock.ts';
+import { append, type Call, type HistoryEvent, type Workload } from './history.ts';
+
+const SAMPLE_MS = 10;
+
+/** The event loop of a process that runs comes round sooner, also on a busy machine. */
+const STALL_MS = 60;
+
+/** Of those that have ended: they must never be held again. */
+const KEPT_TENURES = 20;
+
+/** The parent need not know of each. */
+const PROGRESS_EVERY_MS = 20;
+
+/** By these codes a call was not applied, and never will be. */
+const REFUSALS = new Set(['UNAVAILABLE', 'VERSION_CONFLICT', 'LOCK_TIMEOUT', 'CLOSED', 'LIMIT_EXCEEDED']);
+
+/** Says that the write is there: only the cache is behind. */
+const WRITTEN = /was written at revision/;
+
+interface Tenure {
+  readonly token: bigint;
+  isHeld(): boolean;
+}
+
+/** What a client process tells the one that started it. */
+export interface Progress {
+  readonly workload: Workload;
+}
+
+/** Writes down what the workloads of one process do and see. */
+export class Recorder {
+  readonly #file: string;
+  readonly #tenures: { readonly workload: 'lock' | 'election'; readonly tenure: Tenure }[] = [];
+  readonly #progressedAt = new Map<Workload, number>();
+  #calls = 0;
+  #sampledAt = machineMs();
+
+  constructor(file: string) {
+    this.#file = file;
+    setInterval(() => {
+      const from = this.#sampledAt;
+      const at = machineMs();
+      if (at - from > STALL_MS) {
+        /* Whoever wakes from a pause may write before anything is read: what is believed then counts. */
+        this.#sampleAll();
+        this.write({ kind: 'stall', from, at });
+      }
+      this.#sampledAt = at;
+      /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
+      setImmediate(() => this.#sampleAll());
+    }, SAMPLE_MS);
+  }
+
+  write(event: HistoryEvent): void {
+    append(this.#file, event);
+  }
+
+  /** Tells that a workload gets on. */
+  progress(workload: Workload): void {
+    const now = machineMs();
+    if (now - (this.#progressedAt.get(workload) ?? 0) < PROGRESS_EVERY_MS) return;
+    this.#progressedAt.set(workload, now);
+    process.send?.({ workload } satisfies Progress);
+  }
+
+  /** Does and writes down a call. Resolves to what it gave, or to the error; rejects for what no caller should ever see. */
+  async call<T>(
+    about: Pick<Call, 'workload' | 'what' | 'limitMs' | 'key' | 'value'>,
+    act: () => Promise<T>,
+    seen: (result: T) => { readonly revision?: bigint } = () => ({}),
+  ): Promise<{ readonly result: T } | { readonly code: string }> {
+    this.#calls += 1;
+    const id = this.#calls;
+    this.write({ kind: 'call', id, ...about, at: machineMs() });
+    try {
+      const result = await act();
+      this.write({ kind: 'settled', id, outcome: 'ok', ...seen(result), at: machineMs() });
+      /* That of a lock is that it was granted. */
+      if (about.workload !== 'lock') this.progress(about.workload);
+      return { result };
+    } catch (error) {
+      const { code = 'NONE', message } = error as { readonly code?: string; readonly message: string };
+      const outcome = WRITTEN.test(message) ? 'ok' : REFUSALS.has(code) ? 'failed' : 'unknown';
+      this.write({ kind: 'settled', id, outcome, code, message, at: machineMs() });
+      return { code };
+    }
+  }
+
+  /** From now on it is written down for as long as it is held. */
+  granted(workload: 'lock' | 'election', tenure: Tenure, since: number): void {
+    const at = machineMs();
+    this.write({ kind: 'granted', workload, token: tenure.token, since, at });
+    this.#tenures.push({ workload, tenure });
+    if (this.#tenures.length > KEPT_TENURES) {
+      const over = this.#tenures.findIndex((each) => !each.tenure.isHeld());
+      if (over !== -1) this.#tenures.splice(over, 1);
+    }
+    this.sample(workload, tenure);
+    this.progress(workload);
+  }
+
+  sample(workload: 'lock' | 'election', tenure: Tenure): void {
+    const at = machineMs();
+    if (!tenure.isHeld()) return;
+    this.write({ kind: 'held', workload, token: tenure.token, at });
+    if (workload === 'election') this.progress(workload);
+  }
+
+  #sampleAll(): void {
+    for (const { workload, tenure } of this.#tenures) this.sample(workload, tenure);
+  }
+}

@@ -1,0 +1,133 @@
+/** Who believed to hold the lock or to lead, and the judge of it. */
+import type { History } from './history.ts';
+import { stalledMs, stallsOf, type Stall } from './settling.ts';
+import type { Disturbance } from './site.ts';
+
+export interface Tenure {
+  readonly client: string;
+  readonly token: bigint;
+  /** When it was asked for, and granted. */
+  readonly since: number;
+  readonly grantedAt: number;
+  /** When `isHeld()` was true for the first and the last time; absent: it never was. */
+  readonly held?: { readonly from: number; readonly to: number };
+}
+
+export interface TenureEvidence {
+  readonly tenures: readonly Tenure[];
+  readonly disturbances: readonly Disturbance[];
+  /** The lease on which a token was granted. */
+  readonly leaseOf: (token: bigint) => bigint | undefined;
+  readonly stalls: ReadonlyMap<string, readonly Stall[]>;
+  readonly ttlMs: number;
+}
+
+export interface TenureVerdict {
+  readonly violations: readonly string[];
+  /** Overlaps that the documents name: after a revocation, and under a deposed leader of etcd. */
+  readonly allowed: readonly string[];
+}
+
+/** One delivery of a watch, on a busy machine: so late a client may learn that an operator has revoked its lease. */
+const DELIVERY_MS = 250;
+
+/** A deposed leader does no harm later than that after it was disturbed. */
+const DEPOSED_FOR_MS = 12_000;
+
+export function tenuresOf(histories: readonly History[], workload: 'lock' | 'election'): Tenure[] {
+  const tenures: Tenure[] = [];
+  for (const { client, events } of histories) {
+    const own = new Map<bigint, Tenure>();
+    for (const event of events) {
+      if (!('workload' in event) || event.workload !== workload) continue;
+      if (event.kind === 'granted') {
+        const { token, since, at } = event;
+        own.set(token, { client, token, since, grantedAt: at });
+      } else if (event.kind === 'held') {
+        const known = own.get(event.token);
+        if (known === undefined) continue;
+        own.set(event.token, { ...known, held: { from: known.held?.from ?? event.at, to: event.at } });
+      }
+    }
+    tenures.push(...own.values());
+  }
+  return tenures;
+}
+
+/** By client, for {@link TenureEvidence}. */
+export function allStalls(histories: readonly History[]): Map<string, readonly Stall[]> {
+  return new Map(histories.map((history) => [history.client, stallsOf(history)]));
+}
+
+/**
+ * L1: if one acquire returns before another is called, its token is smaller, and no two have one token. E2: the tokens of those that
+ * believed in themselves rise in the order in which they did. L2, E1: no two believed at once.
+ */
+export function judgeTenures(what: string, evidence: TenureEvidence): TenureVerdict {
+  const { tenures } = evidence;
+  const violations: string[] = [];
+  const allowed: string[] = [];
+
+  const tokens = new Map<bigint, Tenure>();
+  for (const tenure of tenures) {
+    const other = tokens.get(tenure.token);
+    if (other !== undefined) violations.push(`L1 ${what}: one token twice, ${shown(other)} and ${shown(tenure)}`);
+    tokens.set(tenure.token, tenure);
+  }
+
+  const byReturn = tenures.toSorted((a, b) => a.grantedAt - b.grantedAt);
+  let returned = 0;
+  let highest: Tenure | undefined;
+  for (const tenure of tenures.toSorted((a, b) => a.since - b.since)) {
+    for (
+      let next = byReturn[returned];
+      next !== undefined && next.grantedAt < tenure.since;
+      next = byReturn[returned]
+    ) {
+      if (highest === undefined || next.token > highest.token) highest = next;
+      returned += 1;
+    }
+    if (highest !== undefined && highest.token >= tenure.token) {
+      violations.push(`L1 ${what}: ${shown(tenure)} was asked for after ${shown(highest)} was granted`);
+    }
+  }
+
+  const believed = tenures.flatMap((tenure) => (tenure.held === undefined ? [] : [{ tenure, ...tenure.held }]));
+  let open: typeof believed = [];
+  let last: (typeof believed)[number] | undefined;
+  for (const later of believed.toSorted((a, b) => a.from - b.from)) {
+    if (last !== undefined && last.tenure.token >= later.tenure.token) {
+      violations.push(`E2 ${what}: ${shown(later.tenure)} held after ${shown(last.tenure)}`);
+    }
+    last = later;
+    open = open.filter(({ to }) => to >= later.from);
+    for (const earlier of open) {
+      const overlapMs = Math.min(earlier.to, later.to) - later.from;
+      const line = `${what}: two at once for ${overlapMs.toFixed(1)} ms, ${shown(earlier.tenure)} and ${shown(later.tenure)}`;
+      if (isAllowed(earlier.tenure, later.from, Math.max(earlier.to - later.from, 0), evidence)) allowed.push(line);
+      else violations.push(`L2/E1 ${line}`);
+    }
+    open.push(later);
+  }
+  return { violations, allowed };
+}
+
+function isAllowed(
+  earlier: Tenure,
+  from: number,
+  overlapMs: number,
+  { disturbances, leaseOf, stalls, ttlMs }: TenureEvidence,
+): boolean {
+  const lease = leaseOf(earlier.token);
+  const deliveryMs = DELIVERY_MS + stalledMs(stalls.get(earlier.client) ?? [], from, from + overlapMs);
+  return disturbances.some(({ why, lease: revoked, at }) => {
+    if (at > from) return false;
+    if (why === 'a revoked lease') return revoked === lease && overlapMs <= deliveryMs;
+    return from <= at + DEPOSED_FOR_MS && overlapMs <= ttlMs;
+  });
+}
+
+function shown({ client, token, held }: Tenure): string {
+  const span = held === undefined ? 'never held' : `${held.from.toFixed(1)}–${held.to.toFixed(1)}`;
+  return `${client} (${token}, ${span})`;
+}

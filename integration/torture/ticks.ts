@@ -1,0 +1,40 @@
+/** The starts of the scheduled job, and the judge of them. */
+import type { JobRecord } from '../../lib/index.ts';
+import type { History, Start } from './history.ts';
+
+const TICK_MS = 1_000;
+
+/**
+ * T1: no attempt at a tick was started twice, and each start stands in the job's own history. T2: every tick from the first to the last
+ * recorded one ran, or is recorded as missed. `records` may lack the oldest.
+ */
+export function judgeTicks(histories: readonly History[], records: readonly JobRecord[]): string[] {
+  const violations: string[] = [];
+  const runs = records.flatMap((record) => (record.state === 'missed' ? [] : [record]));
+  const instants = runs.map(({ scheduledFor }) => scheduledFor.getTime());
+  const [first, last] = [Math.min(...instants), Math.max(...instants)];
+
+  const seen = new Map<string, string>();
+  for (const { client, events } of histories) {
+    for (const { scheduledFor, attempt, token } of events.filter((event): event is Start => event.kind === 'start')) {
+      const start = `${new Date(scheduledFor).toISOString()}, attempt ${attempt}`;
+      const other = seen.get(start);
+      if (other !== undefined) violations.push(`T1 ${start} was started by ${other} and by ${client}`);
+      seen.set(start, client);
+      /* The oldest tick of which records are left may have lost those of its first attempts. */
+      if (scheduledFor <= first) continue;
+      const record = runs.find((run) => run.token === token);
+      if (record?.scheduledFor.getTime() !== scheduledFor) violations.push(`T1 ${start} by ${client} has no record`);
+    }
+  }
+
+  const accounted = new Set(instants);
+  for (const record of records) {
+    if (record.state !== 'missed') continue;
+    for (let at = record.scheduledFor.getTime(); at <= record.until.getTime(); at += TICK_MS) accounted.add(at);
+  }
+  for (let at = first; at <= last; at += TICK_MS) {
+    if (!accounted.has(at)) violations.push(`T2 ${new Date(at).toISOString()} is lost`);
+  }
+  return violations;
+}
