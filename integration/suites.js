@@ -12,4 +12,5 @@ export const long = [
   'integration/schedule/year.test.ts',
   'integration/servers/partitions.test.ts',
   'integration/store/model.test.ts',
+  'integration/testing/wire.test.ts',
 ];
