@@ -50,7 +50,7 @@ export class Entry<T> implements ConfigEntry<T> {
   }
 
   toJSON(): Record<string, unknown> {
-    const { value, version, revision, ageMs, source } = this;
-    return { value, version, revision: revision.toString(), ageMs, source };
+    const { value, version, revision, ageMs, source, resynced } = this;
+    return { value, version, revision: revision.toString(), ageMs, source, ...(resynced ? { resynced } : {}) };
   }
 }

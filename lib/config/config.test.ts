@@ -218,6 +218,7 @@ test('watch gives the current entry first, then newer ones, conflated for a slow
   const skipped = await world.settle(entries.next());
   t.is(skipped.value?.version, 4);
   t.true(skipped.value?.resynced);
+  t.like(JSON.parse(JSON.stringify(skipped.value)), { version: 4, resynced: true });
   await world.settle(limits.delete());
   t.is((await world.settle(entries.next())).value, undefined);
   await world.settle(limits.close());
