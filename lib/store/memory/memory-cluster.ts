@@ -84,6 +84,7 @@ export class MemoryCluster {
   #mvcc = new Mvcc();
   #state: State = { is: 'running' };
   #era = 0;
+  #process = 0;
   #outOfSpace = false;
   #calls = 0;
   #clients = 0;
@@ -100,8 +101,12 @@ export class MemoryCluster {
       (lease) => this.#revoke(lease, { expiredLease: lease }),
     );
     this.#watchers = new Watchers(runtime.clock, () => this.#mvcc, this.#draw(catchUpMs));
+    const processOf = (): number => this.#process;
     this.#endpoint = {
       clock: runtime.clock,
+      get process() {
+        return processOf();
+      },
       nextCallId: () => (this.#calls += 1),
       receive: (call, respond) => this.#receive(call, respond),
       open: (watcher) => this.watch(watcher),
@@ -228,6 +233,7 @@ export class MemoryCluster {
       this.#state = { is: 'frozen', waiting: [], endOfSilence };
     } else {
       this.#state = { is: 'crashed' };
+      this.#process += 1;
       this.#watchers.disconnect();
     }
   }

@@ -152,8 +152,13 @@ export class MemoryStore implements Store {
       return life;
     }
     const call: Call = { method: 'watch', watch: request, id: this.#endpoint.nextCallId(), client: this.name };
+    const { process } = this.#endpoint;
     const open = (): void => {
       cancelTimer();
+      if (process !== this.#endpoint.process) {
+        life.disconnect();
+        return;
+      }
       close = this.#endpoint.open({
         request,
         deliver: (batch) => life.send(batch),

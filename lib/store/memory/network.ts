@@ -8,6 +8,8 @@ import type { Watcher } from './watchers.ts';
 export interface Endpoint {
   /** The cluster's own time, on which requests travel: it goes on when a client's stands still. */
   readonly clock: Clock;
+  /** Which process of the cluster it is: a crash ends one, with every stream to it. */
+  readonly process: number;
   nextCallId(): number;
   receive(call: Call, respond: Respond): void;
   /** Returns what ends the watch. */
