@@ -312,6 +312,22 @@ test('closing tells the leader, waits for its work, resigns, and lead rejects wi
   t.throws(() => first.observe(), { instanceOf: ClosedError });
 });
 
+test('closing ends a lead that rests between two terms, and leaves no timer of it', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  const terms: bigint[] = [];
+  const leading = coordinator.election('reporter').lead(async (leadership) => {
+    world.cluster.revoke(leaseOf(coordinator));
+    await untilTold(leadership);
+    terms.push(leadership.token);
+  });
+  const ended = t.throwsAsync(leading, { instanceOf: ClosedError });
+  while (terms.length < 4) await world.advance(10);
+  await world.settle(coordinator.close());
+  t.is(world.runtime.clock.pendingTimers, 0);
+  await ended;
+});
+
 test('work that has resigned by itself and goes on is told of the signal, and of closing', async (t) => {
   const { world, one, first } = await pair();
   const work = async (leadership: Leadership): Promise<string> => {

@@ -14,6 +14,7 @@ import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { QueueReport } from '../queue/inspect.ts';
 import type { Replicas } from '../replica/replicas.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
+import { linkSignals } from '../runtime/abort.ts';
 import { elapsedMs, sleep } from '../runtime/clock.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import { textOf } from '../runtime/thrown.ts';
@@ -151,7 +152,8 @@ export class Election {
       if ('settled' in term) return term.settled;
       failures = elapsedMs(begunAt, runtime.clock.now()) > LASTING_TERM_MS ? 0 : failures + 1;
       const pauseMs = fullJitterMs(failures, CAMPAIGN_BACKOFF, () => runtime.random.uniform());
-      await sleep(runtime.clock, pauseMs, signal);
+      const { signal: over, unlink } = linkSignals(signal, this.#context.queue.closing);
+      await sleep(runtime.clock, pauseMs, over).finally(unlink);
     }
   }
 

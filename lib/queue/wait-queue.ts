@@ -18,6 +18,7 @@ export class WaitQueue {
   readonly #working = new Set<Tenure>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #unsubscribe: () => void;
+  readonly #closing = new AbortController();
   #closed: ClosedError | undefined;
 
   constructor(
@@ -63,6 +64,11 @@ export class WaitQueue {
     });
   }
 
+  /** Aborts, with the ClosedError, when nobody is taken in any more. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   /** Waits in the queue. */
   join(identity: LineIdentity, options: JoinOptions): Promise<Tenure> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
@@ -96,6 +102,7 @@ export class WaitQueue {
    */
   async close(error: ClosedError, drainMs: number): Promise<boolean> {
     this.#closed = error;
+    this.#closing.abort(error);
     for (const line of this.#lines.values()) line.refuseAll(error);
     for (const tenure of new Set([...this.#tenures, ...this.#working])) tenure.interrupt(error);
     const { clock } = this.#context.runtime;
