@@ -205,6 +205,18 @@ test('a set that nobody answers in time is of unknown outcome', async (t) => {
   await t.throwsAsync(world.settle(limits.set({ perMinute: 6 })), { instanceOf: OutcomeUnknownError });
 });
 
+test('an update settles by the deadline of one call, though it reads before it writes', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect({ request: { timeoutMs: 2_000, deadlineMs: 4_000 } });
+  const limits = coordinator.config('limits', { schema: limitsSchema });
+  await world.settle(limits.ready());
+  /* Three answers: a proof, a look, and the write. */
+  store.faults.onResponse((call) => (call.method === 'renew' ? undefined : { delayMs: 1_900 }));
+  const startedAt = world.runtime.clock.now().monotonicMs;
+  await t.throwsAsync(world.settle(limits.update(() => ({ perMinute: 6 }))), { instanceOf: OutcomeUnknownError });
+  t.is(world.runtime.clock.now().monotonicMs - startedAt, 4_000);
+});
+
 test('watch gives the current entry first, then newer ones, conflated for a slow reader with the gap shown', async (t) => {
   const { world, limits } = await ready();
   await world.settle(limits.set({ perMinute: 1 }));

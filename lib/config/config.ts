@@ -162,18 +162,21 @@ export class Config<Input, Output> implements AsyncDisposable {
   ): Promise<ConfigEntry<Output>> {
     expectFunction('the change of update', change);
     expectOptions('update', options, ['signal']);
-    for (let attempt = 1; ; attempt += 1) {
-      await this.#write('update', options.signal, (signal) => this.#replica.confirm(signal));
-      const current = this.get();
-      try {
-        return await this.set(change(current?.value), { ifVersion: current?.version ?? 0, signal: options.signal });
-      } catch (error) {
-        if (!(error instanceof VersionConflictError) || attempt === UPDATE_ATTEMPTS) throw error;
+    /* One deadline for all of it: what is called within gets its signal. */
+    return this.#write('update', options.signal, async (signal) => {
+      for (let attempt = 1; ; attempt += 1) {
+        await this.#replica.confirm(signal);
+        const current = this.get();
+        try {
+          return await this.set(change(current?.value), { ifVersion: current?.version ?? 0, signal });
+        } catch (error) {
+          if (!(error instanceof VersionConflictError) || attempt === UPDATE_ATTEMPTS) throw error;
+        }
+        const { clock, random } = this.#context.runtime;
+        const pauseMs = fullJitterMs(attempt - 1, UPDATE_PAUSE, () => random.uniform());
+        await sleep(clock, pauseMs, signal);
       }
-      const { clock, random } = this.#context.runtime;
-      const pauseMs = fullJitterMs(attempt - 1, UPDATE_PAUSE, () => random.uniform());
-      await sleep(clock, pauseMs, options.signal);
-    }
+    });
   }
 
   /** Deletes the entry; its history stays. Errors as {@link set}. */
