@@ -82,11 +82,12 @@ export const etcdFaults: readonly EtcdFault[] = [
     lastsMs: [600, 3_500],
     begin: async (site) => {
       const leader = await site.leader();
-      site.note({ why: 'a deposed leader' });
       leader.pause();
       return leader.isPaused;
     },
-    end: async ({ cluster }) => {
+    end: async (site) => {
+      const { cluster } = site;
+      site.note({ why: 'a woken leader' });
       for (const member of cluster.members) if (member.isPaused) member.resume();
       await sleep(CALM_MS);
       await Promise.all(cluster.members.map((member) => member.untilHealthy()));

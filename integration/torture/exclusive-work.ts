@@ -57,7 +57,7 @@ export async function lockWork({ coordinator, recorder, deadlineMs }: Client, re
     const what = counter === 'guarded' ? 'guarded write' : 'bare write';
     await recorder.call({ workload: 'lock', what, limitMs: deadlineMs, value: write }, async () => {
       if ((await ask(registerUrl, { kind: 'write', counter, token, value: value + 1, write })) === undefined)
-        throw Object.assign(new Error('refused'), { code: 'VERSION_CONFLICT' });
+        throw Object.assign(new Error('The guard refused it.'), { code: 'STALE_TOKEN' });
     });
   }
 }

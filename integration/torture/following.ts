@@ -47,6 +47,8 @@ function lengthsOfState(told: readonly Change[], facts: readonly Fact[], places:
   const lengths: number[] = [];
   const listed = new Map<string, string | undefined>();
   for (const [index, change] of told.slice(0, MOST_KEYS).entries()) {
+    /* The state was that at the revision of its last entry, or at a later one at which nothing had been put. */
+    if (change.resynced && index > 0) return [...lengths, index];
     const state = new Map<string, string | undefined>();
     for (const { key, value } of facts.slice(0, places.get(change.revision) ?? 0)) {
       if (value === undefined) state.delete(key);
@@ -56,7 +58,7 @@ function lengthsOfState(told: readonly Change[], facts: readonly Fact[], places:
       lengths.push(index);
     }
     /* A state has each key once, and none that was deleted. */
-    if (listed.has(change.key) || change.value === undefined || change.resynced) break;
+    if (listed.has(change.key) || change.value === undefined) break;
     listed.set(change.key, change.value);
   }
   return lengths;
@@ -74,7 +76,11 @@ function faultAfter(
 ): string | undefined {
   const known = new Map(told.slice(0, length).map(({ key, value }) => [key, value]));
   /* The place of the last fact that is covered. */
-  let covered = (places.get(told[length]?.revision ?? 0n) ?? 0) - 1;
+  const next = told[length];
+  let covered =
+    next?.resynced === true
+      ? (places.get(told[length - 1]?.revision ?? 0n) ?? -1)
+      : (places.get(next?.revision ?? 0n) ?? 0) - 1;
   let isResyncing = false;
   for (const change of told.slice(length)) {
     const { key, value, revision, resynced } = change;

@@ -102,15 +102,23 @@ export interface History {
 
 const BIGINT = /^\d+n$/;
 
+/** JSON with bigints as text that ends in `n`. */
+export function toJson(what: unknown): string {
+  return JSON.stringify(what, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+}
+
+export function fromJson(text: string): unknown {
+  return JSON.parse(text, (_, value: unknown) =>
+    typeof value === 'string' && BIGINT.test(value) ? BigInt(value.slice(0, -1)) : value,
+  );
+}
+
 export function append(file: string, event: HistoryEvent): void {
-  const line = JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
-  appendFileSync(file, `${line}\n`);
+  appendFileSync(file, `${toJson(event)}\n`);
 }
 
 /** A process that was killed as it wrote has left half a line, the last. */
 export function readHistory(client: string, file: string): History {
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  const revive = (_: string, value: unknown): unknown =>
-    typeof value === 'string' && BIGINT.test(value) ? BigInt(value.slice(0, -1)) : value;
-  return { client, events: lines.map((line) => JSON.parse(line, revive) as HistoryEvent) };
+  return { client, events: lines.map((line) => fromJson(line) as HistoryEvent) };
 }

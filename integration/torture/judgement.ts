@@ -1,28 +1,33 @@
 import { unseal } from '../../lib/config/envelope.ts';
-import type { JobRecord } from '../../lib/index.ts';
 import { Keyspace } from '../../lib/session/keyspace.ts';
 import { CACHE } from './cache-work.ts';
 import { CONFIG } from './config-work.ts';
 import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
 import { workloads, type History, type Workload } from './history.ts';
 import type { Round } from './nemesis.ts';
-import type { Register } from './register.ts';
+import type { AcceptedWrite } from './register.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites, type Ended } from './settling.ts';
 import { NAMESPACE, type Disturbance } from './site.ts';
 import { revisionOf, type LoggedEvent } from './store-log.ts';
 import { allStalls, judgeTenures, tenuresOf } from './tenures.ts';
-import { judgeTicks } from './ticks.ts';
+import { judgeTicks, type TickRecord } from './ticks.ts';
 
 /** All that a run leaves. */
-export interface Evidence {
+export interface Evidence extends Testimony {
   readonly histories: readonly History[];
-  /** Those of them whose process ran to the end. */
-  readonly survivors: ReadonlySet<string>;
+}
+
+/** What the run itself has seen, besides its clients. It can be written down as JSON. */
+export interface Testimony {
+  /** The clients whose process ran to the end. */
+  readonly survivors: readonly string[];
   readonly log: readonly LoggedEvent[];
-  readonly register: Pick<Register, 'accepted' | 'values' | 'refused'>;
+  readonly register: Readonly<
+    Record<'guarded' | 'bare', { readonly accepted: readonly AcceptedWrite[]; readonly final: number }>
+  >;
   readonly rounds: readonly Round[];
   readonly disturbances: readonly Disturbance[];
-  readonly records: readonly JobRecord[];
+  readonly records: readonly TickRecord[];
   readonly ttlMs: number;
   readonly patienceMs: number;
   /** What happened up to then has been told to everybody. */
@@ -64,15 +69,15 @@ export function judge(evidence: Evidence): Judgement {
   const configFacts = factsBelow(log, current, configValue)
     .filter(({ key }) => key === '')
     .map((fact) => ({ ...fact, key: CONFIG }));
-  const guarded = register.accepted.guarded;
+  const { guarded } = register;
 
   violations.push(
     ...histories.flatMap(judgeDeadlines),
-    ...judgeCounter(guarded, register.values.guarded),
+    ...judgeCounter(guarded.accepted, guarded.final),
     ...judgeWrites(
       'guarded write',
       byWhat('guarded write'),
-      guarded.map(({ write }) => write),
+      guarded.accepted.map(({ write }) => write),
     ),
     ...judgeWrites(
       'put',
@@ -90,7 +95,7 @@ export function judge(evidence: Evidence): Judgement {
 
   const acknowledged = acknowledgements(calls);
   for (const history of histories) {
-    const untilMs = survivors.has(history.client) ? evidence.toldUntilMs : undefined;
+    const untilMs = survivors.includes(history.client) ? evidence.toldUntilMs : undefined;
     violations.push(
       ...judgeChanges(history, 'cache', cacheFacts, untilMs),
       ...judgeChanges(history, 'config', configFacts, untilMs),

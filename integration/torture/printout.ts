@@ -1,10 +1,27 @@
-import { LEAST_HITS } from './coverage.ts';
+import { clientFaults } from './client-faults.ts';
+import { cellsOf, LEAST_HITS, type Cell } from './coverage.ts';
+import { etcdFaults } from './etcd-faults.ts';
 import { workloads } from './history.ts';
-import type { TortureReport } from './torture.ts';
+import { judge, type Evidence, type Judgement } from './judgement.ts';
+import type { Hit } from './nemesis.ts';
+
+/** What a run did, and what came of it. */
+export interface TortureReport extends Judgement {
+  readonly hits: readonly Hit[];
+  readonly cells: readonly Cell[];
+  readonly rounds: number;
+  readonly processes: number;
+  /** The slowest workload, after the healing of a round. */
+  readonly slowestMs: number;
+  /** Reads and writes with a stale token, of the counter behind the guard. */
+  readonly refused: number;
+  readonly bare: { readonly writes: number; readonly lost: number };
+}
 
 /** How much a run has to do, to count. */
 export interface Demand {
   readonly faults: number;
+  readonly hitsOfEach: number;
   /** Of workload and fault, with {@link LEAST_HITS} hits. */
   readonly cells: number;
   /** Of each workload. */
@@ -13,7 +30,21 @@ export interface Demand {
 
 const SHOWN_VIOLATIONS = 40;
 
-/** What a run did, and what came of it. */
+export function reportOf(evidence: Evidence): TortureReport {
+  const { histories, rounds, register } = evidence;
+  const hits = rounds.flatMap((round) => round.hits).filter(({ hit }) => hit);
+  const faults = [...clientFaults, ...etcdFaults].map(({ name }) => name);
+  const judgement = judge(evidence);
+  const writes = register.bare.accepted.length;
+  return {
+    ...judgement,
+    ...{ hits, cells: cellsOf(faults, hits, histories), rounds: rounds.length, processes: histories.length },
+    slowestMs: Math.max(...rounds.flatMap(({ recovered }) => Object.values(recovered))),
+    refused: judgement.endings.get('lock guarded write: failed STALE_TOKEN') ?? 0,
+    bare: { writes, lost: writes - register.bare.final },
+  };
+}
+
 export function linesOf(report: TortureReport): string[] {
   const { hits, cells, operations, endings, checked, violations, allowed, bare } = report;
   const faults = [...new Set(cells.map(({ fault }) => fault))];
@@ -34,8 +65,8 @@ export function linesOf(report: TortureReport): string[] {
     '',
     ...Object.entries(checked).map(([what, count]) => row(`written down: ${what}`, [count])),
     '',
-    `${report.rounds.length} rounds, ${report.processes} processes, ${(report.tookMs / 1_000).toFixed(0)} s`,
-    `${report.refusedWrites} stale writes refused by the guard; without a guard ${bare.lost} of ${bare.writes} writes were lost`,
+    `${report.rounds} rounds, ${report.processes} processes; after each every workload got on within ${report.slowestMs.toFixed(0)} ms`,
+    `${report.refused} stale writes refused by the guard; without a guard ${bare.lost} of ${bare.writes} writes were lost`,
     ...allowed.map((line) => `allowed by the documents: ${line}`),
     ...violations.slice(0, SHOWN_VIOLATIONS).map((line) => `VIOLATED ${line}`),
     `${hits.length} faults, ${covered(report)} cells of workload and fault, ${violations.length} violations`,
@@ -47,6 +78,10 @@ export function shortfalls(report: TortureReport, demand: Demand): string[] {
   const { hits, operations } = report;
   const missing: string[] = [];
   if (hits.length < demand.faults) missing.push(`${hits.length} of ${demand.faults} faults hit`);
+  for (const { name } of [...clientFaults, ...etcdFaults]) {
+    const count = hits.filter(({ fault }) => fault === name).length;
+    if (count < demand.hitsOfEach) missing.push(`${count} of ${demand.hitsOfEach} hits of: ${name}`);
+  }
   const cells = covered(report);
   if (cells < demand.cells) missing.push(`${cells} of ${demand.cells} cells of workload and fault`);
   for (const workload of workloads) {

@@ -13,7 +13,14 @@ const KEPT_TENURES = 20;
 const PROGRESS_EVERY_MS = 20;
 
 /** By these codes a call was not applied, and never will be. */
-const REFUSALS = new Set(['UNAVAILABLE', 'VERSION_CONFLICT', 'LOCK_TIMEOUT', 'CLOSED', 'LIMIT_EXCEEDED']);
+const REFUSALS = new Set([
+  'UNAVAILABLE',
+  'VERSION_CONFLICT',
+  'LOCK_TIMEOUT',
+  'STALE_TOKEN',
+  'CLOSED',
+  'LIMIT_EXCEEDED',
+]);
 
 /** Says that the write is there: only the cache is behind. */
 const WRITTEN = /was written at revision/;

@@ -24,7 +24,6 @@ export class Register implements AsyncDisposable {
   readonly url: string;
   /** In the order in which they were accepted. */
   readonly accepted: Record<RegisterRequest['counter'], AcceptedWrite[]> = { guarded: [], bare: [] };
-  readonly refused: string[] = [];
   readonly #guard = memoryGuard();
   readonly #values = { guarded: 0, bare: 0 };
   readonly #server: Server;
@@ -66,10 +65,7 @@ export class Register implements AsyncDisposable {
     readonly value: number;
   } {
     const token = BigInt(text);
-    if (counter === 'guarded' && !this.#admits(token)) {
-      if (kind === 'write') this.refused.push(write);
-      return { status: 409, value: 0 };
-    }
+    if (counter === 'guarded' && !this.#admits(token)) return { status: 409, value: 0 };
     if (kind === 'write') {
       this.#values[counter] = value;
       this.accepted[counter].push({ write, token, value });

@@ -13,9 +13,12 @@ export const NAMESPACE = 'torture';
 const CALL = { timeoutMs: 2_000 };
 const LEADER_WITHIN_MS = 30_000;
 
-/** What may shorten a lease that its owner believes in, by the documents. `at`: when it began. */
+/**
+ * What may shorten a lease that its owner believes in, by the documents: an operator; a leader of etcd that is cut off and answers renewals
+ * until it notices; one that was stopped, when it goes on. `at`: when it began.
+ */
 export interface Disturbance {
-  readonly why: 'a revoked lease' | 'a deposed leader';
+  readonly why: 'a revoked lease' | 'a deposed leader' | 'a woken leader';
   /** Absent: any. */
   readonly lease?: bigint;
   readonly at: number;

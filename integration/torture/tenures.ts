@@ -31,8 +31,11 @@ export interface TenureVerdict {
 /** One delivery of a watch, on a busy machine: so late a client may learn that an operator has revoked its lease. */
 const DELIVERY_MS = 250;
 
-/** A deposed leader does no harm later than that after it was disturbed. */
-const DEPOSED_FOR_MS = 12_000;
+/** A leader that is cut off answers renewals until it notices, twice an election timeout at most: by that a lease can be shorter. */
+const UNNOTICED_MS = 500;
+
+/** What a leader does in error when it wakes, it has done after this. */
+const WAKING_MS = 1_500;
 
 export function tenuresOf(histories: readonly History[], workload: 'lock' | 'election'): Tenure[] {
   const tenures: Tenure[] = [];
@@ -122,8 +125,14 @@ function isAllowed(
   const deliveryMs = DELIVERY_MS + stalledMs(stalls.get(earlier.client) ?? [], from, from + overlapMs);
   return disturbances.some(({ why, lease: revoked, at }) => {
     if (at > from) return false;
-    if (why === 'a revoked lease') return revoked === lease && overlapMs <= deliveryMs;
-    return from <= at + DEPOSED_FOR_MS && overlapMs <= ttlMs;
+    switch (why) {
+      case 'a revoked lease':
+        return revoked === lease && overlapMs <= deliveryMs;
+      case 'a woken leader':
+        return from <= at + WAKING_MS && overlapMs <= deliveryMs;
+      case 'a deposed leader':
+        return from <= at + UNNOTICED_MS + ttlMs && overlapMs <= UNNOTICED_MS;
+    }
   });
 }
 

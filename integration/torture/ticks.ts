@@ -2,17 +2,33 @@
 import type { JobRecord } from '../../lib/index.ts';
 import type { History, Start } from './history.ts';
 
+/** What the job has written down of a tick, or of ticks that were missed; instants in milliseconds of wall time. */
+export interface TickRecord {
+  /** Of the run; absent: missed. */
+  readonly token?: bigint;
+  readonly from: number;
+  readonly until: number;
+}
+
 const TICK_MS = 1_000;
+
+export function tickRecords(records: readonly JobRecord[]): TickRecord[] {
+  return records.map((record) => {
+    const from = record.scheduledFor.getTime();
+    if (record.state === 'missed') return { from, until: record.until.getTime() };
+    return { token: record.token, from, until: from };
+  });
+}
 
 /**
  * T1: no attempt at a tick was started twice, and each start stands in the job's own history. T2: every tick from the first to the last
  * recorded one ran, or is recorded as missed. `records` may lack the oldest.
  */
-export function judgeTicks(histories: readonly History[], records: readonly JobRecord[]): string[] {
+export function judgeTicks(histories: readonly History[], records: readonly TickRecord[]): string[] {
   const violations: string[] = [];
-  const runs = records.flatMap((record) => (record.state === 'missed' ? [] : [record]));
-  const instants = runs.map(({ scheduledFor }) => scheduledFor.getTime());
-  const [first, last] = [Math.min(...instants), Math.max(...instants)];
+  const runs = records.filter(({ token }) => token !== undefined);
+  const first = Math.min(...runs.map(({ from }) => from));
+  const last = Math.max(...runs.map(({ from }) => from));
 
   const seen = new Map<string, string>();
   for (const { client, events } of histories) {
@@ -24,15 +40,12 @@ export function judgeTicks(histories: readonly History[], records: readonly JobR
       /* The oldest tick of which records are left may have lost those of its first attempts. */
       if (scheduledFor <= first) continue;
       const record = runs.find((run) => run.token === token);
-      if (record?.scheduledFor.getTime() !== scheduledFor) violations.push(`T1 ${start} by ${client} has no record`);
+      if (record?.from !== scheduledFor) violations.push(`T1 ${start} by ${client} has no record`);
     }
   }
 
-  const accounted = new Set(instants);
-  for (const record of records) {
-    if (record.state !== 'missed') continue;
-    for (let at = record.scheduledFor.getTime(); at <= record.until.getTime(); at += TICK_MS) accounted.add(at);
-  }
+  const accounted = new Set<number>();
+  for (const { from, until } of records) for (let at = from; at <= until; at += TICK_MS) accounted.add(at);
   for (let at = first; at <= last; at += TICK_MS) {
     if (!accounted.has(at)) violations.push(`T2 ${new Date(at).toISOString()} is lost`);
   }

@@ -2,16 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createCoordinator, type JobRecord } from '../../lib/index.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { machineMs } from '../election/machine-clock.ts';
-import { clientFaults } from './client-faults.ts';
+import { writeTestimony } from './archive.ts';
 import { ClientProcess } from './client-process.ts';
-import { cellsOf, type Cell } from './coverage.ts';
-import { etcdFaults } from './etcd-faults.ts';
 import { JOB } from './exclusive-work.ts';
-import { readHistory } from './history.ts';
-import { judge, type Judgement } from './judgement.ts';
-import { Nemesis, type Hit, type Round } from './nemesis.ts';
+import { Nemesis, type Round } from './nemesis.ts';
 import { Register } from './register.ts';
 import { NAMESPACE, Site } from './site.ts';
+import { tickRecords } from './ticks.ts';
 
 export interface TortureOptions {
   readonly seed: number;
@@ -20,17 +17,6 @@ export interface TortureOptions {
   /** Ends after the round in which this is reached. */
   readonly isEnough: (hits: number, elapsedMs: number) => boolean;
   readonly onRound: (round: Round) => void;
-}
-
-export interface TortureReport extends Judgement {
-  readonly hits: readonly Hit[];
-  readonly cells: readonly Cell[];
-  readonly rounds: readonly Round[];
-  readonly tookMs: number;
-  readonly processes: number;
-  /** Of the counter without a guard. */
-  readonly bare: { readonly writes: number; readonly lost: number };
-  readonly refusedWrites: number;
 }
 
 const CLIENTS = 4;
@@ -46,8 +32,8 @@ const START_WITHIN_MS = 20_000;
 const LAST_QUIET_MS = 4_000;
 const CATCH_UP_MS = 15_000;
 
-/** Lets clients work on a real cluster while a nemesis hits both, and judges what they have written down. */
-export async function torture({ seed, folder, isEnough, onRound }: TortureOptions): Promise<TortureReport> {
+/** Lets clients work on a real cluster while a nemesis hits both. What was seen is in the folder then. */
+export async function torture({ seed, folder, isEnough, onRound }: TortureOptions): Promise<void> {
   const startedAt = machineMs();
   await using site = await Site.start();
   await using register = await Register.start();
@@ -59,29 +45,21 @@ export async function torture({ seed, folder, isEnough, onRound }: TortureOption
 
   const toldUntilMs = machineMs();
   await sleep(LAST_QUIET_MS);
-  const survivors = new Set(clients.all.map(({ lives }) => lives.at(-1)?.name ?? ''));
+  const survivors = clients.all.flatMap(({ lives }) => lives.at(-1)?.name ?? []);
   await clients.stop();
   await site.log.catchUp(CATCH_UP_MS);
-  const records = await jobRecords(site);
-
-  const histories = clients.all.flatMap(({ lives }) => lives.map(({ name, file }) => readHistory(name, file)));
-  const { disturbances, log } = site;
-  const judgement = judge({
-    ...{ histories, survivors, log: log.events, register, rounds: nemesis.rounds, disturbances, records, toldUntilMs },
-    ...{ ttlMs: TTL_MS, patienceMs: PATIENCE_MS },
-  });
-  const faults = [...clientFaults, ...etcdFaults].map(({ name }) => name);
-  const bare = register.accepted.bare.length;
-  return {
-    ...judgement,
-    hits: nemesis.hits,
-    cells: cellsOf(faults, nemesis.hits, histories),
+  const { accepted, values } = register;
+  writeTestimony(folder, {
+    ...{ survivors, toldUntilMs, ttlMs: TTL_MS, patienceMs: PATIENCE_MS },
+    log: site.log.events,
+    disturbances: site.disturbances,
     rounds: nemesis.rounds,
-    tookMs: machineMs() - startedAt,
-    processes: histories.length,
-    bare: { writes: bare, lost: bare - register.values.bare },
-    refusedWrites: register.refused.length,
-  };
+    records: tickRecords(await jobRecords(site)),
+    register: {
+      guarded: { accepted: accepted.guarded, final: values.guarded },
+      bare: { accepted: accepted.bare, final: values.bare },
+    },
+  });
 }
 
 class Clients implements AsyncDisposable {
