@@ -93,15 +93,16 @@ export function judge(evidence: Evidence): Judgement {
     ...judgeRecovery(evidence.rounds, evidence.patienceMs),
   );
 
-  const acknowledged = acknowledgements(calls);
+  const puts = acknowledgements(calls, 'cache');
+  const versions = acknowledgements(calls, 'config');
   for (const history of histories) {
     const untilMs = survivors.includes(history.client) ? evidence.toldUntilMs : undefined;
     violations.push(
       ...judgeChanges(history, 'cache', cacheFacts, untilMs),
       ...judgeChanges(history, 'config', configFacts, untilMs),
-      ...judgeServed(history, 'cache', cacheFacts, acknowledged),
-      ...judgeServed(history, 'config', configFacts, acknowledged),
-      ...judgeReads(history, cacheFacts, acknowledged),
+      ...judgeServed(history, 'cache', cacheFacts, puts),
+      ...judgeServed(history, 'config', configFacts, versions),
+      ...judgeReads(history, cacheFacts, puts),
     );
   }
   return { violations, allowed, ...counts(histories, calls) };
@@ -140,11 +141,12 @@ function configValue(text: string): string {
   return unseal(entry).value as string;
 }
 
-/** When each value was there at the latest. */
-function acknowledgements(calls: readonly Ended[]): Map<string, number> {
+/** When each value of one workload was there at the latest; another may write the same. */
+function acknowledgements(calls: readonly Ended[], workload: Workload): Map<string, number> {
   const acknowledged = new Map<string, number>();
   for (const { call, settled } of calls) {
-    if (call.value !== undefined && settled?.outcome === 'ok') acknowledged.set(call.value, settled.at);
+    if (call.workload === workload && call.value !== undefined && settled?.outcome === 'ok')
+      acknowledged.set(call.value, settled.at);
   }
   return acknowledged;
 }
