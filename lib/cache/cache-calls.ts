@@ -76,9 +76,11 @@ export class CacheCalls {
     } catch (error) {
       if (error instanceof StoreError && error.reason === 'closed') this.expectOpen();
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, `${what} in ${this.#name}`);
-      throw new CoordinationUnavailableError(`etcd did not answer in time about ${this.#name}.`, {
-        cause: why?.() ?? error,
-      });
+      const reason = why?.();
+      throw new CoordinationUnavailableError(
+        `Could not ${what} in ${this.#name} in time: ${reason?.message ?? 'etcd did not answer'}.`,
+        { cause: reason ?? error },
+      );
     }
   }
 }

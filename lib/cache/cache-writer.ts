@@ -28,7 +28,7 @@ export class CacheWriter {
 
   async put(key: string, value: string, options: WriteOptions): Promise<void> {
     expectText('key', key);
-    expectValue('value', value);
+    expectValue(`the value of ${show(key)}`, value);
     await this.#write('put', key, options, (full) => ({ type: 'put', key: full, value }));
   }
 

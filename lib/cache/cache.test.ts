@@ -172,6 +172,26 @@ test('what was proved to be over is not shown again by events that come late', a
   t.is(seen.at(-1)?.type, 'put');
 });
 
+test('a read before anything is known waits for the first list, and does not take absence for granted', async (t) => {
+  const world = new VirtualWorld();
+  world.cluster.put('test/cache/routes/eu', '1');
+  const { coordinator, store } = await world.connect();
+  const heal = store.faults.cutOff();
+  const cache = coordinator.cache('routes/');
+  await t.throwsAsync(world.settle(cache.read('eu')), { message: /Could not read "eu" .* etcd did not answer/ });
+  heal();
+  t.is((await world.settle(coordinator.cache('routes/').read('eu')))?.value, '1');
+});
+
+test('a read of a revision that does not come says how far it is', async (t) => {
+  const { world, cache } = await ready();
+  const revision = world.cluster.revision + 1_000n;
+  const error = await t.throwsAsync(world.settle(cache.read('eu', { minRevision: revision })), {
+    instanceOf: CoordinationUnavailableError,
+  });
+  t.regex(error.message, new RegExp(`${revision} was asked for, and \\d+ is known`));
+});
+
 test('a read of a revision waits for it', async (t) => {
   const { world, cache } = await ready();
   world.cluster.put('test/cache/routes/eu', '1');

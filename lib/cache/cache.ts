@@ -88,8 +88,8 @@ export interface Cache extends AsyncDisposable {
   get(key: string): CachedEntry | undefined;
 
   /**
-   * As {@link get}, but it may wait: for a revision, for the proof that nothing newer exists, or, with `keys: 'on-demand'`, for a key
-   * that is not kept yet. `undefined` from the latter means that there is none. Rejects with CoordinationUnavailableError after the
+   * As {@link get}, but it may wait: for the first list, for a revision, for the proof that nothing newer exists, or, with
+   * `keys: 'on-demand'`, for a key that is not kept yet. `undefined` means that there is none. Rejects with CoordinationUnavailableError after the
    * request's deadline (for a key that is not kept, at once while degraded), AccessDeniedError, LimitExceededError, TooStaleError,
    * ClosedError, and with `signal.reason`.
    */

@@ -1,4 +1,4 @@
-import { expectOptions, expectText } from '../arguments.ts';
+import { expectOptions, expectText, show } from '../arguments.ts';
 import type { Change } from '../replica/contents.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaShare } from '../replica/replicas.ts';
@@ -74,8 +74,11 @@ export class PrefixCache implements Cache {
   async read(key: string, options: ReadOptions = {}): Promise<CachedEntry | undefined> {
     expectText('key', key);
     const { isLinearizable, minRevision } = completeReadOptions(options);
-    await this.#calls.read('read', { signal: options.signal, why: this.#why }, async (signal) => {
-      if (minRevision !== undefined) await this.#replica.reached(minRevision, signal);
+    const why = (): Error | undefined => this.#why() ?? this.#distanceTo(minRevision);
+    await this.#calls.read(`read ${show(key)}`, { signal: options.signal, why }, async (signal) => {
+      /* Before the first list, that there is no such entry would be a guess. */
+      const isUnknown = this.#replica.origin === 'nothing';
+      if (minRevision !== undefined || isUnknown) await this.#replica.reached(minRevision ?? 0n, signal);
       if (isLinearizable) await this.#replica.confirm(signal);
     });
     return this.get(key);
@@ -117,6 +120,12 @@ export class PrefixCache implements Cache {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #distanceTo(minRevision: bigint | undefined): Error | undefined {
+    const { revision } = this.#replica;
+    if (minRevision === undefined || revision === 0n || revision >= minRevision) return undefined;
+    return new Error(`revision ${minRevision} was asked for, and ${revision} is known`);
   }
 
   readonly #why = (): Error | undefined => this.#replica.failure;
