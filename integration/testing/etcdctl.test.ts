@@ -143,7 +143,8 @@ for (const version of etcdVersions) {
     // A watch without a revision sees nothing before it stands, and does not say when it does.
     await until(
       'the watches of the past to have told it',
-      () => running[0]?.every(({ lines }) => lines >= 16) === true,
+      () =>
+        running[0]?.every(({ lines }) => lines >= 16) === true && running[1]?.every(({ lines }) => lines >= 1) === true,
     );
     await until('the other watches to stand', async () => {
       await pair.both((session) => session.run(['put', 'c', 'probe']));
