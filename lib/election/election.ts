@@ -84,7 +84,7 @@ export interface ElectionContext extends ContestContext {
   readonly opened: Set<{ close(): Promise<void> }>;
 }
 
-/** After a lost term, or none. A term that lasted begins anew at the base. */
+/** After a lost term, or none. One that lasted, with the waiting before it, begins anew at the base. */
 const CAMPAIGN_BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 /** As a term counts that did: longer than the longest wait. */
@@ -115,8 +115,7 @@ export class Election {
   /**
    * Waits until this process is elected. Rejects with CoordinationUnavailableError: etcd does not answer; `signal.reason`;
    * LockTimeoutError after `timeoutMs`: somebody else leads; AccessDeniedError; LimitExceededError for a value of more than
-   * 1,500,000 bytes; ClosedError. What was sent for a call that rejects is
-   * withdrawn in the background.
+   * 1,500,000 bytes; ClosedError. What was sent for a call that rejects is withdrawn in the background.
    */
   async campaign(options: CampaignOptions = {}): Promise<Leadership> {
     expectOptions('campaign', options, ['value', 'timeoutMs', 'signal', 'waitForRecovery']);
@@ -128,9 +127,10 @@ export class Election {
   }
 
   /**
-   * Leads whenever it is elected. Waits through outages, and while etcd has no space. Resolves with the work's result; if the work throws while leading, resigns and
-   * rejects with that error. If the leadership is lost first, it waits for the work's end and campaigns again, whatever the work made
-   * of it. On its signal: aborts `leadership.signal`, waits for the work, resigns, then rejects with `signal.reason`.
+   * Leads whenever it is elected. Waits through outages, and while etcd has no space. Resolves with the work's result; if the work throws
+   * while leading, resigns and rejects with that error. If the leadership is lost first, it waits for the work's end and campaigns again,
+   * whatever the work made of it. On its signal: aborts `leadership.signal`, waits for the work, resigns, then rejects with
+   * `signal.reason`.
    *
    * The key is never released under running work: what has not ended `drainMs` after it was told to keeps it, and the call rejects with
    * WorkStuckError. Rejects with ClosedError when the coordinator closes, AccessDeniedError when etcd refuses.
