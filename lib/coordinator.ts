@@ -12,7 +12,7 @@ import { completeOptions, type CompleteOptions, type CoordinatorOptions } from '
 import { Election, type ElectionContext } from './election/election.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
-import { FencedLock } from './lock/fenced-lock.ts';
+import { FencedLock, type LockOptions } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import { Replicas } from './replica/replicas.ts';
@@ -175,18 +175,18 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /** A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
-  lock(name: string): FencedLock {
-    return new FencedLock(this.#contests, name);
+  lock(name: string, options: LockOptions = {}): FencedLock {
+    return new FencedLock(this.#contests, name, options);
   }
 
   /** Several locks, taken in one fixed order. A name that is given twice counts once. */
-  lockAll(names: readonly string[]): LockSet {
+  lockAll(names: readonly string[], options: LockOptions = {}): LockSet {
     if (!Array.isArray(names) || names.length === 0) {
       throw new TypeError(`Expected the names of lockAll to be a list of at least one, got ${show(names)}`);
     }
     /* By code units: every process has to come to the same order, whatever its locale. */
     const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
-    const locks = ordered.map((name) => this.lock(name));
+    const locks = ordered.map((name) => this.lock(name, options));
     return new LockSet(this.#runtime, locks);
   }
 

@@ -35,7 +35,7 @@ export {
   type ErrorCode,
 } from './errors.ts';
 export type { HealthState, HealthStatus } from './health/health.ts';
-export type { AcquireOptions, CallSignal, FencedLock } from './lock/fenced-lock.ts';
+export type { AcquireOptions, CallSignal, FencedLock, LockOptions } from './lock/fenced-lock.ts';
 export type { HeldLock } from './lock/held-lock.ts';
 export type { HeldLocks, LockSet } from './lock/lock-set.ts';
 export type { Contender, Holder, QueueReport } from './queue/inspect.ts';

@@ -238,6 +238,8 @@ export class Election {
       name: shown,
       value,
       watchAfterMs: 0,
+      /* Each term is one of its own, at etcd and for whoever observes it. */
+      handoffMs: 0,
       lossOf: (reason) => leadershipLoss(shown, reason),
       timeoutOf: (waitedMs) =>
         new LockTimeoutError(

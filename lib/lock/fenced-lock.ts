@@ -6,11 +6,11 @@
  * token to a guard at the resource.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
+import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
 import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { QueueReport } from '../queue/inspect.ts';
-import type { JoinOptions } from '../queue/line.ts';
+import type { JoinOptions, Keeping } from '../queue/line.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
 import { onAbort } from '../runtime/abort.ts';
@@ -29,6 +29,22 @@ export interface AcquireOptions {
    * @default false
    */
   readonly waitForRecovery?: boolean | undefined;
+}
+
+/** What may become of the lock's key when it is released. See docs/locks.md. */
+export interface LockOptions {
+  /**
+   * Whether a release may pass the lock on to the next one of this process that waits for it, without a call to etcd, under the next
+   * token. For at most 20 ms (and the tenure under way then) after this process got it, so that others have their turn.
+   * @default true
+   */
+  readonly handoff?: boolean | undefined;
+  /**
+   * For how long a released lock that nobody wants is kept for the next acquire of this process, in milliseconds. Another process that
+   * asks for it gets it at once, one that only tries is refused meanwhile.
+   * @default 0
+   */
+  readonly lingerMs?: number | undefined;
 }
 
 export interface CallSignal {
@@ -50,21 +66,30 @@ const underLock = new AsyncLocalStorage<readonly Holding[]>();
 /** Most locks are held for less: they then cost no watch at all. */
 const WATCH_AFTER_MS = 250;
 
+/**
+ * How long one process may pass a lock on before another has its turn. A hand-over between processes takes some milliseconds, so most
+ * of the time is work's; and who waits behind n processes waits for n times this and their last tenures.
+ */
+const HANDOFF_MS = 20;
+
 export class FencedLock {
   readonly name: string;
   readonly #queue: WaitQueue;
   readonly #contest: Contest;
+  readonly #keeping: Keeping;
 
   /** @internal */
-  constructor(context: ContestContext, name: string) {
+  constructor(context: ContestContext, name: string, options: LockOptions = {}) {
     this.name = name;
     this.#queue = context.queue;
+    this.#keeping = completeKeeping(options);
     const shown = `lock ${JSON.stringify(name)}`;
     this.#contest = new Contest(context, {
       prefix: context.keyspace.queue('lock', name),
       name: shown,
       value: '',
       watchAfterMs: WATCH_AFTER_MS,
+      handoffMs: HANDOFF_MS,
       lossOf: (reason) =>
         new LockLostError(
           `The ${shown} is not held any more: ${reason.message}. Stop the work; unguarded writes may conflict.`,
@@ -96,7 +121,7 @@ export class FencedLock {
    */
   async tryAcquire(options: CallSignal = {}): Promise<HeldLock | undefined> {
     expectOptions('tryAcquire', options, ['signal']);
-    const tenure = await this.#contest.tryJoin(expectSignal(options.signal));
+    const tenure = await this.#contest.tryJoin(expectSignal(options.signal), this.#keeping);
     return tenure === undefined ? undefined : this.#wrap(tenure);
   }
 
@@ -126,7 +151,7 @@ export class FencedLock {
     expectOptions('acquire', options, ['timeoutMs', 'signal', 'waitForRecovery']);
     const { timeoutMs, signal, waitForRecovery } = options;
     if (timeoutMs !== undefined) expectDuration('timeoutMs', timeoutMs);
-    const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery };
+    const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery, ...this.#keeping };
     if (this.#isHeldByCaller()) {
       throw new SelfDeadlockError(
         `The ${this.#contest.identity.name} is held by the very work that asks for it. Locks are not re-entrant: pass the held lock on instead.`,
@@ -159,4 +184,17 @@ export class FencedLock {
   #wrap(tenure: Tenure): HeldLock {
     return new HeldLock(this.name, tenure, (held) => this.#contest.release(held));
   }
+}
+
+function completeKeeping(options: LockOptions): Keeping {
+  expectOptions('lock', options, ['handoff', 'lingerMs']);
+  const { handoff = true, lingerMs = 0 } = options;
+  if (typeof handoff !== 'boolean') throw new TypeError(`Expected handoff to be a boolean, got ${show(handoff)}`);
+  expectDuration('lingerMs', lingerMs);
+  if (lingerMs > 0 && !handoff) {
+    throw new TypeError(
+      'Expected handoff to be on where lingerMs is more than 0: what lingers is passed on in this process',
+    );
+  }
+  return { handoff, lingerMs };
 }

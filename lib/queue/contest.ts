@@ -10,10 +10,10 @@ import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
 import { asPublicError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
+import type { Departure } from './departure.ts';
 import { inspectQueue, type QueueReport } from './inspect.ts';
-import type { JoinOptions, LineIdentity } from './line.ts';
+import type { JoinOptions, Keeping, LineIdentity } from './line.ts';
 import type { Tenure } from './tenure.ts';
-import type { Departure } from './ticket.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
 /** What the contests of one coordinator share. */
@@ -50,8 +50,8 @@ export class Contest {
   }
 
   /** Only if nobody has it or waits for it. Rejects with CoordinationUnavailableError after the request's deadline. */
-  tryJoin(caller: AbortSignal | undefined): Promise<Tenure | undefined> {
-    return this.ask(caller, (signal) => this.#context.queue.tryJoin(this.identity, signal));
+  tryJoin(caller: AbortSignal | undefined, keeping: Keeping = {}): Promise<Tenure | undefined> {
+    return this.ask(caller, (signal) => this.#context.queue.tryJoin(this.identity, signal, keeping));
   }
 
   /** Who has it and who waits for it, read through raft. */

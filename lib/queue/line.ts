@@ -3,7 +3,12 @@
  * process, however many there are inside, and a ticket's place is passed to the next one when the first gives up.
  *
  * One round after the other, while anybody waits: have a session, get a ticket, wait for its turn, give the first waiter its
- * tenure, wait until that is over.
+ * tenure, and wait until the ticket leaves.
+ *
+ * A ticket need not leave with its first tenure. *Handoff*: the next one in line here gets the same key, without a call, for as long as
+ * it has not been here for {@link LineIdentity.handoffMs}; then it leaves, in one transaction with the enqueue of the next, so that
+ * other processes have their turn. *Linger*: where nobody is in line, it stays for the next one for a while, until another process
+ * asks for it. Neither happens without contact to etcd.
  */
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
@@ -11,6 +16,8 @@ import { abortable, linkSignals, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
+import type { Departure } from './departure.ts';
+import type { Linger, Lingering } from './lingering.ts';
 import { Tenure } from './tenure.ts';
 import { Ticket, type TicketContext } from './ticket.ts';
 
@@ -18,8 +25,11 @@ import { Ticket, type TicketContext } from './ticket.ts';
 export interface QueueContext extends TicketContext {
   readonly health: Health;
   readonly session: (signal: AbortSignal) => Promise<Session>;
+  readonly lingering: Lingering;
   /** Counts a tenure among those that a closing coordinator waits for. */
   readonly admit: (tenure: Tenure) => void;
+  /** It is over. */
+  readonly dismiss: (tenure: Tenure) => void;
   /** Work that goes on after its caller was answered; closing waits for it, too. */
   readonly inBackground: (work: Promise<unknown>) => void;
 }
@@ -34,11 +44,27 @@ export interface LineIdentity {
   readonly value: string;
   /** A held key is watched only after this long, in milliseconds. */
   readonly watchAfterMs: number;
+  /** For how long a key may be passed on in this process, in milliseconds; 0: never. */
+  readonly handoffMs: number;
   readonly lossOf: (reason: Error) => Error;
   readonly timeoutOf: (waitedMs: number) => Error;
 }
 
-export interface JoinOptions {
+/** What may become of a key after the tenure of whoever asks. */
+export interface Keeping {
+  /**
+   * It may be passed on in this process, to and from it.
+   * @default true
+   */
+  readonly handoff?: boolean | undefined;
+  /**
+   * For how long it is kept for the next one of this process where nobody is in line, in milliseconds.
+   * @default 0
+   */
+  readonly lingerMs?: number | undefined;
+}
+
+export interface JoinOptions extends Keeping {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -48,11 +74,14 @@ export interface JoinOptions {
 
 interface Waiter {
   readonly waitForRecovery: boolean;
+  readonly keeping: Keeping;
   readonly grant: (tenure: Tenure) => void;
   readonly refuse: (error: unknown) => void;
 }
 
 const noop = (): void => {};
+
+const LEFT: Promise<Departure> = Promise.resolve('left');
 
 export class Line {
   readonly #context: QueueContext;
@@ -60,7 +89,11 @@ export class Line {
   readonly #onIdle: () => void;
   readonly #waiters = new Set<Waiter>();
   #tenure: Tenure | undefined;
+  /** The one under way. */
   #ticket: Ticket | undefined;
+  /** The one that has the queue, with or without a tenure at the moment. */
+  #owner: Ticket | undefined;
+  #linger: Linger | undefined;
   /** The round under way; aborted when nobody waits for its outcome any more. */
   #round: AbortController | undefined;
   #serving = false;
@@ -68,6 +101,7 @@ export class Line {
   #served: Promise<void> | undefined;
   #trying: Promise<void> | undefined;
   #tries = 0;
+  #isClosed = false;
 
   constructor(context: QueueContext, identity: LineIdentity, onIdle: () => void) {
     this.#context = context;
@@ -77,16 +111,18 @@ export class Line {
 
   /** Waits in line. Rejects with the identity's timeout error, with CoordinationUnavailableError, or with `signal.reason`. */
   join(options: JoinOptions): Promise<Tenure> {
+    const { timeoutMs, signal, waitForRecovery = false } = options;
+    const rested = signal?.aborted === true ? undefined : this.#takeUp(options);
+    if (rested !== undefined) return Promise.resolve(rested);
     return new Promise<Tenure>((resolve, reject) => {
       const { clock } = this.#context.runtime;
-      const { timeoutMs, signal, waitForRecovery = false } = options;
       let stopListening = (): void => {};
       const settle = (act: () => void): void => {
         if (!this.#waiters.delete(waiter)) return;
         cancelTimeout();
         stopListening();
         act();
-        if (this.#waiters.size === 0 && this.#tenure === undefined)
+        if (this.#waiters.size === 0 && this.#owner === undefined)
           this.#round?.abort(new Error('nobody waits any more'));
       };
       const cancelTimeout =
@@ -95,6 +131,7 @@ export class Line {
           : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(timeoutMs))));
       const waiter: Waiter = {
         waitForRecovery,
+        keeping: options,
         grant: (tenure) => settle(() => resolve(tenure)),
         refuse: (error) => settle(() => reject(error)),
       };
@@ -107,18 +144,20 @@ export class Line {
   }
 
   /** Takes it only if nobody has it. Within the signal; rejects as {@link join} does, but for the timeout. */
-  async tryJoin(signal: AbortSignal): Promise<Tenure | undefined> {
+  async tryJoin(signal: AbortSignal, keeping: Keeping): Promise<Tenure | undefined> {
     this.#tries += 1;
     let attempt: Promise<Tenure | undefined> | undefined;
     try {
       for (let other = this.#undecided(); other !== undefined; other = this.#undecided())
         await abortable(other, signal);
+      const rested = this.#takeUp(keeping);
+      if (rested !== undefined) return rested;
       if (this.#serving) return undefined;
       this.#serving = true;
-      attempt = this.#try(signal);
+      attempt = this.#try(signal, keeping);
       this.#trying = attempt.then(noop, noop).then(() => {
         this.#trying = undefined;
-        if (this.#tenure === undefined) this.#serving = false;
+        if (this.#owner === undefined) this.#serving = false;
       });
       return await abortable(attempt, signal);
     } catch (error) {
@@ -142,8 +181,14 @@ export class Line {
     for (const waiter of [...this.#waiters]) if (!waiter.waitForRecovery) waiter.refuse(error);
   }
 
-  /** Refuses everybody who waits. */
-  refuseAll(error: Error): void {
+  /** Refuses everybody who waits; nothing is passed on any more, and what rests leaves. */
+  close(error: Error): void {
+    this.#isClosed = true;
+    this.#refuseAll(error);
+    this.#linger?.dismiss();
+  }
+
+  #refuseAll(error: Error): void {
     for (const waiter of [...this.#waiters]) waiter.refuse(error);
   }
 
@@ -163,7 +208,7 @@ export class Line {
    */
   #undecided(): Promise<void> | undefined {
     if (this.#trying !== undefined) return this.#trying;
-    return this.#waiters.size === 0 && this.#tenure === undefined ? this.#served : undefined;
+    return this.#waiters.size === 0 && this.#owner === undefined ? this.#served : undefined;
   }
 
   /** Nothing is under way: serves those who came meanwhile, or is idle. */
@@ -179,7 +224,7 @@ export class Line {
       try {
         await this.#serveOne(round.signal);
       } catch (error) {
-        if (!round.signal.aborted) this.refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
+        if (!round.signal.aborted) this.#refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
       }
     }
   }
@@ -191,21 +236,23 @@ export class Line {
     try {
       await ticket.enqueue(either);
       await ticket.turn(either);
-      const tenure = this.#hand(ticket);
-      await tenure?.ended;
+      const [first] = this.#waiters;
+      if (first === undefined) this.#leave(ticket);
+      else first.grant(this.#begin(ticket, first.keeping));
+      await ticket.over;
     } catch (error) {
       /* It may take its time on its way out: the next ticket can already stand behind it. */
-      this.#context.inBackground(ticket.leave());
+      this.#leave(ticket);
       /* A ticket that was lost while it waited is replaced by another, further back; so is one whose session is about to be. */
       if (!ticket.signal.aborted && ticket.session.isValid()) throw error;
     } finally {
       this.#ticket = undefined;
-      this.#tenure = undefined;
+      this.#disown();
       unlink();
     }
   }
 
-  async #try(signal: AbortSignal): Promise<Tenure | undefined> {
+  async #try(signal: AbortSignal, keeping: Keeping): Promise<Tenure | undefined> {
     if (this.#context.health.state === 'degraded') throw this.#unavailable();
     const ticket = await this.#newTicket(signal);
     const { signal: either, unlink } = linkSignals(signal, ticket.signal);
@@ -213,10 +260,10 @@ export class Line {
       const free = await ticket.enqueueIfFree(either);
       either.throwIfAborted();
       if (free) {
-        const tenure = this.#begin(ticket);
+        const tenure = this.#begin(ticket, keeping);
         this.#context.inBackground(
-          tenure.ended.then(() => {
-            this.#tenure = undefined;
+          ticket.over.then(() => {
+            this.#disown();
             this.#serving = false;
             this.#rest();
           }),
@@ -224,14 +271,14 @@ export class Line {
         return tenure;
       }
     } catch (error) {
-      this.#context.inBackground(ticket.leave());
+      this.#leave(ticket);
       const loss: unknown = ticket.signal.reason;
       if (ticket.signal.aborted) throw loss instanceof ClosedError ? loss : this.#unavailable(loss);
       throw asPublicError(error, `acquire ${this.#identity.name}`);
     } finally {
       unlink();
     }
-    this.#context.inBackground(ticket.leave());
+    this.#leave(ticket);
     return undefined;
   }
 
@@ -240,24 +287,76 @@ export class Line {
     return new Ticket(this.#context, session, this.#identity);
   }
 
-  #hand(ticket: Ticket): Tenure | undefined {
-    const [first] = this.#waiters;
-    if (first === undefined) {
-      this.#context.inBackground(ticket.leave());
-      return undefined;
-    }
-    const tenure = this.#begin(ticket);
-    first.grant(tenure);
+  /** The first tenure of a ticket. */
+  #begin(ticket: Ticket, keeping: Keeping): Tenure {
+    /* The answer may have come when the session could not be trusted any more. */
+    if (!ticket.session.isValid()) throw this.#unavailable();
+    this.#owner = ticket;
+    return this.#grant(ticket, keeping);
+  }
+
+  #grant(ticket: Ticket, keeping: Keeping): Tenure {
+    const { runtime, admit } = this.#context;
+    const tenure = new Tenure(runtime, ticket, this.#identity.lossOf, (ended) => this.#end(ended, ticket, keeping));
+    this.#tenure = tenure;
+    admit(tenure);
     return tenure;
   }
 
-  #begin(ticket: Ticket): Tenure {
-    /* The answer may have come when the session could not be trusted any more. */
-    if (!ticket.session.isValid()) throw this.#unavailable();
-    const tenure = new Tenure(this.#context.runtime, ticket, this.#identity.lossOf);
-    this.#tenure = tenure;
-    this.#context.admit(tenure);
-    return tenure;
+  /** A tenure is over: its key goes on to the next one in here, rests for a while, or leaves the queue. */
+  #end(tenure: Tenure, ticket: Ticket, keeping: Keeping): Promise<Departure> {
+    this.#context.dismiss(tenure);
+    this.#tenure = undefined;
+    const [next] = this.#waiters;
+    const { lingerMs = 0 } = keeping;
+    if (next !== undefined) {
+      const inTime = this.#linger !== undefined && !this.#linger.isAsked ? undefined : this.#identity.handoffMs;
+      if (next.keeping.handoff !== false && this.#mayPassOn(ticket, keeping, inTime)) {
+        next.grant(this.#grant(ticket, next.keeping));
+        return LEFT;
+      }
+    } else if (lingerMs > 0 && this.#linger?.isAsked !== true && this.#mayPassOn(ticket, keeping, undefined)) {
+      const { lingering, lookout } = this.#context;
+      this.#linger ??= lingering.begin(ticket, lookout(ticket.queue), () => this.#leave(ticket));
+      this.#linger.rest(lingerMs);
+      return LEFT;
+    }
+    return this.#leave(ticket);
+  }
+
+  /** The ticket that rests, for whoever comes now. If that cannot be, it leaves, and who comes queues behind it. */
+  #takeUp(keeping: Keeping): Tenure | undefined {
+    const linger = this.#linger;
+    if (linger?.rests !== true) return undefined;
+    if (linger.isAsked || !this.#mayPassOn(linger.ticket, keeping, undefined)) {
+      linger.dismiss();
+      return undefined;
+    }
+    linger.takeUp();
+    return this.#grant(linger.ticket, keeping);
+  }
+
+  #mayPassOn(ticket: Ticket, { handoff = true }: Keeping, withinMs: number | undefined): boolean {
+    return (
+      handoff &&
+      !this.#isClosed &&
+      this.#identity.handoffMs > 0 &&
+      this.#context.health.state === 'connected' &&
+      ticket.session.isValid() &&
+      ticket.mayPassOn(withinMs)
+    );
+  }
+
+  #leave(ticket: Ticket): Promise<Departure> {
+    const departure = ticket.leave();
+    this.#context.inBackground(departure);
+    return departure;
+  }
+
+  #disown(): void {
+    this.#owner = undefined;
+    this.#tenure = undefined;
+    this.#linger = undefined;
   }
 
   /** A try that was given up: by its own deadline, which is etcd's fault, or by the caller. */

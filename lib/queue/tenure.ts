@@ -1,9 +1,9 @@
 import { ClosedError } from '../errors.ts';
-import { onAbort } from '../runtime/abort.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Compare } from '../store/store.ts';
-import type { Departure, Ticket } from './ticket.ts';
+import type { Departure } from './departure.ts';
+import type { Ticket } from './ticket.ts';
 
 /** How a tenure stands. Changed in one place; nothing leads back. */
 type State =
@@ -23,18 +23,27 @@ export class Tenure {
   readonly #runtime: Runtime;
   readonly #ticket: Ticket;
   readonly #lossOf: (reason: Error) => Error;
+  readonly #end: (tenure: Tenure) => Promise<Departure>;
   readonly #ended: PromiseWithResolver<void> = withResolver();
   #controller: AbortController | undefined;
   #interruption: { readonly reason: unknown } | undefined;
   #state: State = { is: 'held' };
 
-  /** `lossOf` makes the error of a loss: a LockLostError for a lock, a LeadershipLostError for a leadership. */
-  constructor(runtime: Runtime, ticket: Ticket, lossOf: (reason: Error) => Error) {
+  /**
+   * `lossOf` makes the error of a loss: a LockLostError for a lock, a LeadershipLostError for a leadership. `end` is called once, when
+   * the tenure is released or lost; what becomes of its key after a release is what it resolves to.
+   */
+  constructor(
+    runtime: Runtime,
+    ticket: Ticket,
+    lossOf: (reason: Error) => Error,
+    end: (tenure: Tenure) => Promise<Departure>,
+  ) {
     this.#runtime = runtime;
     this.#ticket = ticket;
     this.#lossOf = lossOf;
-    this.token = ticket.token();
-    onAbort(ticket.signal, (reason) => this.#lose(reason as Error));
+    this.#end = end;
+    this.token = ticket.grant((reason) => this.#lose(reason));
   }
 
   /** The key in etcd that this tenure rests on. */
@@ -87,9 +96,10 @@ export class Tenure {
     return this.#lossOf(new Error('its session can no longer be trusted'));
   }
 
-  /** The compares under which this tenure's key still stands, for a transaction of the caller's own. */
+  /** The compares under which this tenure's key still stands, for a transaction of the caller's own. The key has no other holder then. */
   ifHeld(): readonly { readonly key: string; readonly createRevision: bigint }[] {
     this.assertHeld();
+    this.#ticket.pin();
     return [withDecimals({ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n })];
   }
 
@@ -115,8 +125,9 @@ export class Tenure {
   release(): Promise<Departure> {
     if (this.#state.is === 'lost') return Promise.resolve('missing');
     if (this.#state.is === 'held') {
-      const departure = this.#ticket.leave();
-      this.#state = { is: 'released', departure };
+      /* Before anybody else can have it. */
+      this.#state = { is: 'released', departure: LEFT };
+      this.#state = { is: 'released', departure: this.#end(this) };
       this.#ended.resolve();
     }
     return this.#state.departure;
@@ -128,9 +139,12 @@ export class Tenure {
     this.#state = { is: 'lost', error };
     this.#runtime.logger.warn(error.message, { event: 'tenure.lost', token: this.token, reason: reason.message });
     this.#controller?.abort(error);
+    void this.#end(this);
     this.#ended.resolve();
   }
 }
+
+const LEFT: Promise<Departure> = Promise.resolve('left');
 
 interface PromiseWithResolver<T> {
   readonly promise: Promise<T>;

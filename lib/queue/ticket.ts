@@ -9,39 +9,42 @@
  *
  * Protocol, in the layout of etcd's Go concurrency package, with which it contends.
  * 1. enqueue: one transaction: if the session's generation is the one we know and our key is not there, put it. It also answers the
- *    two newest keys of the queue, so that the predecessor costs no further call, and the epoch. Else it tells why: our own key is
- *    there, from an attempt that was not answered, or the generation has moved.
- * 2. wait: watch the predecessor, from the revision after the answer that named it; when it is gone, look again. Predecessors only
- *    become fewer, so any answer at or above our own create revision is good enough. One watcher per key: no herd.
- * 3. own: nobody is before us. The token is made of the epoch and our create revision.
- * 4. leave: if the key is ours, delete it. If an enqueue was ever left unanswered, it could still be applied after that; so then the
- *    same transaction rewrites the session key, and the late enqueue fails its compare of the generation. If that cannot be had,
- *    the session is given up, which takes the lease away under whatever is applied late.
+ *    newest keys of the queue, so that knowing who is before us costs no further call, and the epoch. Else it tells why: our own key
+ *    is there, from an attempt that was not answered, or the generation has moved.
+ * 2. wait: until all that were before us are gone. Predecessors only become fewer, so once we know all of them, their departures are
+ *    all there is to know. In a long queue we do not: there we watch the last of them alone, so that nobody else is woken, and
+ *    look again when it is gone; any answer at or above our own create revision is good enough.
+ * 3. own: nobody is before us. The token is made of the epoch, our create revision, and how often the key has been passed on.
+ * 4. pass on: the next one of this process gets the same key under the next handoff number, without a call. Bounded in number by the
+ *    token and in time by the queue; never after somebody has been given a compare of the key, which the next one would pass, too.
+ * 5. leave: see departure.ts.
  */
-import { sleep } from '../runtime/clock.ts';
+import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, KeyValue, Operation, Store, TransactionResponse } from '../store/store.ts';
-import { untilDeleted } from '../store/until-deleted.ts';
+import type { Compare, Operation, RangeResponse, Store, TransactionResponse } from '../store/store.ts';
+import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
+import { settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
-import { packToken } from './token.ts';
+import type { GroupCommit, QueueTransaction } from './group-commit.ts';
+import type { Lookout } from './lookout.ts';
+import { MAX_HANDOFF, packToken } from './token.ts';
 
 /** What a ticket needs of its coordinator. */
 export interface TicketContext {
   readonly runtime: Runtime;
   readonly store: Store;
+  readonly group: GroupCommit;
   readonly repetition: Repetition;
   readonly epochKey: string;
+  readonly lookout: (prefix: string) => Lookout;
   /** A call failed: find out whether there is contact, and wait until there is. Ends when the session does. */
   readonly contact: (session: Session, error: StoreError) => Promise<void>;
   readonly giveUp: (session: Session, reason: Error) => void;
 }
-
-/** How a ticket came to its end: it was deleted, or it was not there any more although nobody of ours had deleted it. */
-export type Departure = 'left' | 'missing';
 
 /** What a ticket is to know of its queue. */
 export interface TicketQueue {
@@ -50,35 +53,49 @@ export interface TicketQueue {
   readonly watchAfterMs: number;
 }
 
+/** In a queue with more before us, only the last of them is watched: the others' coming and going is none of our business yet. */
+const MOST_NAMED = 16;
+
 export class Ticket implements KeyOwner {
+  readonly queue: string;
   readonly key: string;
   readonly session: Session;
   readonly #context: TicketContext;
-  readonly #prefix: string;
   readonly #value: string;
   readonly #watchAfterMs: number;
   readonly #gone = new AbortController();
   #createRevision = 0n;
   #epoch = 0;
-  #predecessor: KeyValue | undefined;
-  /** The revision of the answer that named the predecessor. */
+  /** Who is before us, the last one first; all of them unless {@link #hasMore}. */
+  #before: readonly KeyLife[] = [];
+  #hasMore = false;
+  /** The revision of the answer that named them. */
   #seenAt = 0n;
   #owned = false;
+  #ownedAt: Instant | undefined;
+  #grants = 0;
+  #isPinned = false;
+  #onLost: (reason: Error) => void = () => {};
   #sent = false;
   /** An attempt to enqueue was not answered. It may be applied at any time while the generation stands. */
   #unanswered = false;
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
+  #finish: () => void = () => {};
+  /** Resolves when the ticket is lost, or begins to leave. */
+  readonly over: Promise<void>;
 
-  constructor(context: TicketContext, session: Session, queue: TicketQueue) {
+  constructor(context: TicketContext, session: Session, { prefix, value, watchAfterMs }: TicketQueue) {
     this.#context = context;
     this.session = session;
-    const { prefix, value, watchAfterMs } = queue;
-    this.#prefix = prefix;
+    this.queue = prefix;
     this.#value = value;
     this.#watchAfterMs = watchAfterMs;
     const nonce = context.runtime.random.bits64().toString(36);
     this.key = `${prefix}${session.lease.toString(16)}-${nonce}`;
+    this.over = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
     session.own(this);
   }
 
@@ -87,9 +104,14 @@ export class Ticket implements KeyOwner {
     return this.#createRevision === 0n || this.#departure !== undefined ? undefined : this.#createRevision;
   }
 
+  /** The key in the life that this ticket gave it. */
+  get life(): KeyLife {
+    return { key: this.key, createRevision: this.#createRevision };
+  }
+
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
-    return this.#predecessor !== undefined;
+    return this.#before.length > 0;
   }
 
   /** Aborts when the key, or its session, is gone, with the error as its reason. */
@@ -100,6 +122,8 @@ export class Ticket implements KeyOwner {
   lost(reason: Error): void {
     this.session.disown(this);
     this.#gone.abort(reason);
+    this.#onLost(reason);
+    this.#finish();
   }
 
   /** 1. Resolves once the key stands in the queue. The signal ends the repeating, not the attempt that is under way. */
@@ -107,16 +131,21 @@ export class Ticket implements KeyOwner {
     return this.#alone(() =>
       this.#repeat(signal, async () => {
         const answer = await this.#send(
+          'enter',
           [{ key: this.key, target: 'create', is: '=', than: 0n }],
-          [{ type: 'range', prefix: this.#prefix, sort: { by: 'create', order: 'descend' }, limit: 2, keysOnly: true }],
+          [
+            {
+              type: 'range',
+              prefix: this.queue,
+              sort: { by: 'create', order: 'descend' },
+              limit: MOST_NAMED + 1,
+              keysOnly: true,
+            },
+          ],
         );
-        if (answer.succeeded) {
-          const [newest] = entriesOf(answer.responses[2]).filter(({ key }) => key !== this.key);
-          this.#predecessor = newest;
-          this.#seenAt = answer.revision;
-        } else {
-          await this.#lookAgain();
-        }
+        const [, , queue] = answer.responses;
+        if (answer.succeeded && queue?.type === 'range') this.#see(queue, answer.revision);
+        else await this.#lookAgain();
       }),
     );
   }
@@ -125,7 +154,7 @@ export class Ticket implements KeyOwner {
   enqueueIfFree(signal: AbortSignal): Promise<boolean> {
     return this.#alone(() =>
       this.#repeat(signal, async () => {
-        await this.#send([{ prefix: this.#prefix, target: 'create', is: '=', than: 0n }], []);
+        await this.#send('enter-if-empty', [{ prefix: this.queue, target: 'create', is: '=', than: 0n }], []);
         /* The key was put only into an empty queue, so if it stands there it has been the first since. */
         this.#owned = this.#createRevision > 0n;
         return this.#owned;
@@ -135,26 +164,47 @@ export class Ticket implements KeyOwner {
 
   /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile. */
   async turn(signal: AbortSignal): Promise<void> {
-    while (this.#predecessor !== undefined) {
-      await this.#untilGone(this.#predecessor, signal);
+    while (this.#before.length > 0) {
+      if (await this.#isFirst(signal)) break;
       await this.#alone(() => this.#repeat(signal, () => this.#lookAgain()));
     }
     this.#owned = true;
   }
 
-  /** 3. The token, once the ticket owns the queue. Watches the own key from now on: to be called once. */
-  token(): bigint {
+  /** 3. The token for the next holder, once the ticket owns the queue. `onLost` is told when the key is, instead of the holder before. */
+  grant(onLost: (reason: Error) => void): bigint {
     if (!this.#owned) throw new Error(`${this.key} does not own its queue`);
-    void this.#watchOwnKey();
-    return packToken({ epoch: this.#epoch, revision: this.#createRevision, handoff: 0 });
+    const handoff = this.#grants;
+    this.#grants += 1;
+    if (handoff === 0) {
+      this.#ownedAt = this.#context.runtime.clock.now();
+      void this.#watchOwnKey();
+    }
+    this.#onLost = onLost;
+    if (this.signal.aborted) onLost(this.signal.reason as Error);
+    return packToken({ epoch: this.#epoch, revision: this.#createRevision, handoff });
+  }
+
+  /** 4. Somebody outside has been given a compare of the key. */
+  pin(): void {
+    this.#isPinned = true;
+  }
+
+  /** 4. Whether the key may have another holder. It is to leave `forMs` after it was first owned; `undefined`: there is no hurry. */
+  mayPassOn(forMs: number | undefined): boolean {
+    if (this.#isPinned || this.#grants > MAX_HANDOFF || this.signal.aborted || this.#departure !== undefined)
+      return false;
+    if (forMs === undefined || this.#ownedAt === undefined) return true;
+    return elapsedMs(this.#ownedAt, this.#context.runtime.clock.now()) < forMs;
   }
 
   /**
-   * 4. Resolves once nothing of this ticket is left or can come to be. Repeats for as long as the session lives; a lost session takes
+   * 5. Resolves once nothing of this ticket is left or can come to be. Repeats for as long as the session lives; a lost session takes
    * the key with it. Idempotent, never rejects for want of contact, and not to be cancelled.
    */
   leave(): Promise<Departure> {
     this.#departure ??= this.#leave();
+    this.#finish();
     return this.#departure;
   }
 
@@ -162,70 +212,42 @@ export class Ticket implements KeyOwner {
     await this.#running.catch(() => {});
     if (this.signal.aborted) return 'missing';
     let departure: Departure = 'left';
-    if (this.#unanswered) await this.#settle();
-    else if (this.#sent && this.#createRevision > 0n) departure = await this.#delete();
+    if (this.#unanswered) await settle(this.#context, this);
+    else if (this.#sent && this.#createRevision > 0n) {
+      departure = await withdraw(this.#context, this, this.#createRevision);
+    }
     this.session.disown(this);
     this.#gone.abort(new Error('the ticket was left'));
     return departure;
   }
 
-  async #delete(): Promise<Departure> {
-    let mayBeDone = false;
-    const than = this.#createRevision;
-    const { succeeded } = await this.#repeatWhileAlive(async () => {
-      const unsure = mayBeDone;
-      mayBeDone = true;
-      const answer = await this.#transact(
-        [{ key: this.key, target: 'create', is: '=', than }],
-        [{ type: 'delete', key: this.key }],
-      );
-      return { succeeded: answer.succeeded || unsure };
-    });
-    return succeeded ? 'left' : 'missing';
-  }
-
-  /** 4. The session key is compared by its existence alone: other tickets may be settled at the same time. */
-  async #settle(): Promise<void> {
-    const { session, key } = this;
-    const { runtime, giveUp } = this.#context;
-    const cancel = runtime.clock.schedule(session.ttlMs, () => {
-      giveUp(session, new Error(`an unanswered request for ${key} could not be settled within a TTL`));
-    });
-    try {
-      await this.#repeatWhileAlive(async () => {
-        const answer = await this.#transact(
-          [{ key: session.identity.key, target: 'create', is: '!=', than: 0n }],
-          [
-            { type: 'put', key: session.identity.key, value: session.identity.value, lease: session.lease },
-            { type: 'delete', key },
-          ],
-        );
-        /* Without its key the session is lost, and says so itself. */
-        if (answer.succeeded) session.advance(answer.revision);
-        return answer;
-      });
-    } finally {
-      cancel();
-    }
-  }
-
   /** Sends an enqueue under `condition`, and reads what the answer tells about ourselves. */
-  async #send(condition: readonly Compare[], look: readonly Operation[]): Promise<TransactionResponse> {
-    const { session, key } = this;
-    const { epochKey } = this.#context;
+  async #send(
+    does: QueueTransaction['does'],
+    condition: readonly Compare[],
+    look: readonly Operation[],
+  ): Promise<TransactionResponse> {
+    const { session, key, queue } = this;
+    const { epochKey, group } = this.#context;
     const { generation } = session;
     this.#sent = true;
     let answer: TransactionResponse;
     try {
-      answer = await this.#transact(
-        [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition],
-        [{ type: 'put', key, value: this.#value, lease: session.lease }, { type: 'range', key: epochKey }, ...look],
-        [
+      answer = await group.transact(session, {
+        queue,
+        does,
+        compare: [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition],
+        then: [
+          { type: 'put', key, value: this.#value, lease: session.lease },
+          { type: 'range', key: epochKey },
+          ...look,
+        ],
+        otherwise: [
           { type: 'range', key },
           { type: 'range', key: epochKey },
           { type: 'range', key: session.identity.key },
         ],
-      );
+      });
     } catch (error) {
       if (!(error instanceof StoreError) || error.outcome === 'unknown') this.#unanswered = true;
       if (saysLeaseIsGone(error)) session.lose(new Error('etcd answered that the lease is gone'));
@@ -246,21 +268,21 @@ export class Ticket implements KeyOwner {
       if (own === undefined && found !== generation) {
         /* Refused for the generation alone, so not applied: sent again at once with the newer one. */
         session.advance(found);
-        return this.#send(condition, look);
+        return this.#send(does, condition, look);
       }
     }
     return answer;
   }
 
-  /** 2. One range: our own key and the one before it. */
+  /** 2. One range: our own key and those before it. */
   async #lookAgain(): Promise<void> {
     const { store, repetition } = this.#context;
     const range = await store.range(
       {
-        prefix: this.#prefix,
+        prefix: this.queue,
         sort: { by: 'create', order: 'descend' },
         maxCreateRevision: this.#createRevision,
-        limit: 2,
+        limit: MOST_NAMED + 1,
         keysOnly: true,
       },
       { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal },
@@ -268,21 +290,33 @@ export class Ticket implements KeyOwner {
     if (range.revision < this.#createRevision) {
       throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
     }
-    const [own, predecessor] = range.entries;
-    if (own?.key !== this.key) {
-      const reason = new Error(`${this.key} was removed by somebody else`);
-      this.lost(reason);
-      throw reason;
-    }
-    this.#predecessor = predecessor;
-    this.#seenAt = range.revision;
+    if (range.entries[0]?.key !== this.key) this.#loseKey();
+    this.#see(range, range.revision);
   }
 
-  /** 2 */
-  #untilGone(predecessor: KeyValue, signal: AbortSignal): Promise<void> {
+  #see({ entries, more }: RangeResponse, revision: bigint): void {
+    this.#before = entries.filter(({ key }) => key !== this.key);
+    this.#hasMore = more;
+    this.#seenAt = revision;
+  }
+
+  /** 2. Waits for those before us. `false`: to be looked at again. */
+  async #isFirst(signal: AbortSignal): Promise<boolean> {
     const { runtime, store, repetition } = this.#context;
-    const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
-    return untilDeleted(runtime, store, predecessor, this.#seenAt, options);
+    const [last] = this.#before;
+    if (last !== undefined && this.#hasMore) {
+      await untilDeleted(runtime, store, last, this.#seenAt, { timeoutMs: repetition.attemptTimeoutMs, signal });
+      return false;
+    }
+    const sighting = await this.#context.lookout(this.queue).untilFirst(this.life, this.#before, this.#seenAt, signal);
+    if (sighting === 'removed') this.#loseKey();
+    return sighting === 'first';
+  }
+
+  #loseKey(): never {
+    const reason = new Error(`${this.key} was removed by somebody else`);
+    this.lost(reason);
+    throw reason;
   }
 
   async #watchOwnKey(): Promise<void> {
@@ -301,37 +335,9 @@ export class Ticket implements KeyOwner {
     }
   }
 
-  #transact(
-    compare: readonly Compare[],
-    then: readonly Operation[],
-    otherwise: readonly Operation[] = [],
-  ): Promise<TransactionResponse> {
-    const { store, repetition } = this.#context;
-    const options = { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal };
-    return store.transact({ compare, then, otherwise }, options);
-  }
-
   #repeat<T>(signal: AbortSignal, step: () => Promise<T>): Promise<T> {
     const { runtime, repetition, contact } = this.#context;
     return repeat(runtime, repetition, step, { signal, onFailure: (error) => contact(this.session, error) });
-  }
-
-  async #repeatWhileAlive(step: () => Promise<{ succeeded: boolean }>): Promise<{ succeeded: boolean }> {
-    for (;;) {
-      try {
-        return await this.#repeat(this.session.signal, step);
-      } catch (error) {
-        if (this.session.signal.aborted || saysLeaseIsGone(error)) return { succeeded: true };
-        /* Refused for good (a permission was revoked, say). The lease's end removes the key; until then, try now and then. */
-        const { runtime, repetition } = this.#context;
-        runtime.logger.warn('A key cannot be removed yet', {
-          event: 'queue.stuck',
-          key: this.key,
-          error: String(error),
-        });
-        await sleep(runtime.clock, repetition.capMs, this.session.signal).catch(() => {});
-      }
-    }
   }
 
   /** Remembers what runs, so that leaving begins after its answer, which tells more than an abort would. */

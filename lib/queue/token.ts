@@ -14,7 +14,8 @@ const HANDOFF_BITS = 12n;
 const REVISION_BITS = 43n;
 const EPOCH_BITS = 8n;
 
-const MAX_HANDOFF: number = 2 ** Number(HANDOFF_BITS) - 1;
+/** How often a key can be passed on: then its holders cannot be told apart by their tokens any more. */
+export const MAX_HANDOFF: number = 2 ** Number(HANDOFF_BITS) - 1;
 const MAX_EPOCH: number = 2 ** Number(EPOCH_BITS) - 1;
 const MAX_REVISION: bigint = (1n << REVISION_BITS) - 1n;
 const MAX_TOKEN = (1n << (EPOCH_BITS + REVISION_BITS + HANDOFF_BITS)) - 1n;

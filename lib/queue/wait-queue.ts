@@ -6,13 +6,17 @@ import type { SessionKeeper } from '../session/keeper.ts';
 import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
-import { Line, type JoinOptions, type LineIdentity, type QueueContext } from './line.ts';
+import { GroupCommit } from './group-commit.ts';
+import { Line, type JoinOptions, type Keeping, type LineIdentity, type QueueContext } from './line.ts';
+import { Lingering } from './lingering.ts';
+import { Lookout } from './lookout.ts';
 import type { Tenure } from './tenure.ts';
 
 /** The wait queues of one coordinator: the engine under lock, semaphore, read-write lock and election. */
 export class WaitQueue {
   readonly #context: QueueContext;
   readonly #lines = new Map<string, Line>();
+  readonly #lookouts = new Map<string, Lookout>();
   readonly #tenures = new Set<Tenure>();
   /** Those with work under them, which can have released them and go on. */
   readonly #working = new Set<Tenure>();
@@ -32,9 +36,12 @@ export class WaitQueue {
     this.#context = {
       runtime,
       store,
+      group: new GroupCommit(store, repetition.attemptTimeoutMs),
       health,
       repetition,
       epochKey: keyspace.epoch,
+      lingering: new Lingering(runtime),
+      lookout: (prefix) => this.#lookout(prefix),
       session: (signal) => keeper.session(signal),
       giveUp: (session, reason) => keeper.giveUp(session, reason),
       contact: async (session) => {
@@ -45,11 +52,8 @@ export class WaitQueue {
         this.#tenures.add(tenure);
         /* A try that was under way when closing began. */
         if (this.#closed !== undefined) tenure.interrupt(this.#closed);
-        void tenure.ended.then(() => {
-          this.#tenures.delete(tenure);
-          this.#context.inBackground(tenure.release());
-        });
       },
+      dismiss: (tenure) => this.#tenures.delete(tenure),
       inBackground: (work) => {
         const settled = work.catch((error: unknown) => {
           runtime.logger.error('Background work failed', { event: 'queue.background', error: String(error) });
@@ -76,9 +80,9 @@ export class WaitQueue {
   }
 
   /** Takes the queue only if nobody has it. */
-  tryJoin(identity: LineIdentity, signal: AbortSignal): Promise<Tenure | undefined> {
+  tryJoin(identity: LineIdentity, signal: AbortSignal, keeping: Keeping): Promise<Tenure | undefined> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    return this.#line(identity).tryJoin(signal);
+    return this.#line(identity).tryJoin(signal, keeping);
   }
 
   /** What this process holds of the queue with this prefix, now; no I/O. */
@@ -103,7 +107,7 @@ export class WaitQueue {
   async close(error: ClosedError, drainMs: number): Promise<boolean> {
     this.#closed = error;
     this.#closing.abort(error);
-    for (const line of this.#lines.values()) line.refuseAll(error);
+    for (const line of this.#lines.values()) line.close(error);
     for (const tenure of new Set([...this.#tenures, ...this.#working])) tenure.interrupt(error);
     const { clock } = this.#context.runtime;
     let cancel = (): void => {};
@@ -114,6 +118,7 @@ export class WaitQueue {
       }),
     ]);
     cancel();
+    for (const lookout of this.#lookouts.values()) lookout.close();
     this.#unsubscribe();
     return inTime || [...this.#tenures].every((tenure) => !tenure.isHeld());
   }
@@ -122,6 +127,16 @@ export class WaitQueue {
     while (this.#tenures.size > 0 || this.#background.size > 0) {
       await Promise.all([...[...this.#tenures].map((tenure) => tenure.ended), ...this.#background]);
     }
+  }
+
+  #lookout(prefix: string): Lookout {
+    let lookout = this.#lookouts.get(prefix);
+    if (lookout === undefined) {
+      const { runtime, store } = this.#context;
+      lookout = new Lookout(runtime, store, prefix, () => this.#lookouts.delete(prefix));
+      this.#lookouts.set(prefix, lookout);
+    }
+    return lookout;
   }
 
   #line(identity: LineIdentity): Line {

@@ -61,9 +61,17 @@ export class Invariants {
     const { machine } = operation;
     const { token } = held;
     history.note(machine.name, `#${operation.id} has ${queue} with ${token}`);
-    const { revision } = unpackToken(token);
+    const { revision, handoff } = unpackToken(token);
+    /* What is passed on is known to be ours since the key was first granted: what has befallen it in between has befallen this holder. */
+    const first =
+      handoff === 0
+        ? undefined
+        : history.holds.find((each) => each.machine === machine && each.queue === queue && each.revision === revision);
+    const startedAtMs = first?.startedAtMs ?? askedAtMs;
     const floor = this.#floors.get(operation)?.get(queue) ?? 0n;
-    if (token <= floor)
+    /* A restore reaches whoever has a key when it is told, and until then what passes it on. */
+    const isOfThePast = handoff > 0 && startedAtMs <= this.#restoredAtMs;
+    if (token <= floor && !isOfThePast)
       history.violate('L1 tokens rise', `${machine.name} got ${token} for ${queue} after ${floor} had been returned`);
     if (token > (this.#highest.get(queue) ?? 0n)) this.#highest.set(queue, token);
     const hold: Hold = {
@@ -72,12 +80,13 @@ export class Invariants {
       queue,
       held,
       revision,
-      startedAtMs: askedAtMs,
+      startedAtMs,
       grantedAtMs: nowMs,
       releasedAtMs: undefined,
       ended: false,
       doomed:
-        askedAtMs <= this.#restoredAtMs || (askedAtMs <= this.#doomedAtMs && this.#world.ownerOf(queue) !== revision),
+        startedAtMs <= this.#restoredAtMs ||
+        (startedAtMs <= this.#doomedAtMs && this.#world.ownerOf(queue) !== revision),
     };
     this.#checkOthersKnow(hold);
     history.holds.push(hold);

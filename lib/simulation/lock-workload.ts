@@ -1,17 +1,23 @@
 import { CoordinationUnavailableError } from '../errors.ts';
-import type { AcquireOptions } from '../lock/fenced-lock.ts';
+import type { AcquireOptions, FencedLock, LockOptions } from '../lock/fenced-lock.ts';
 import type { HeldLock } from '../lock/held-lock.ts';
+import { unpackToken } from '../queue/token.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import type { Calls } from './calls.ts';
+import type { Hold, Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import { raise } from './raise.ts';
 import type { Workload } from './workload.ts';
 import type { World } from './world.ts';
 
+/** Keys that go back to etcd each time, that are passed on, and that rest; shorter than what a zombie is allowed. */
+const OPTIONS: readonly LockOptions[] = [{ handoff: false }, {}, {}, { lingerMs: 200 }, { lingerMs: 1_500 }];
+
 /** Workers that take locks in every way there is, and raise a counter under them. */
 export class LockWorkload implements Workload {
+  readonly counts: Map<string, number> = new Map([['keys passed on', 0]]);
   readonly #world: World;
   readonly #invariants: Invariants;
   readonly #calls: Calls;
@@ -77,8 +83,8 @@ export class LockWorkload implements Workload {
   async #acquire(machine: Machine, lock: string, random: SeededRandom): Promise<void> {
     const { options, withinMs } = this.#draw(machine, random);
     const held = await this.#calls.call(machine, 'acquire', [queueOf(lock)], withinMs, async (operation) => {
-      const held = await machine.coordinator.lock(lock).acquire(options);
-      this.#invariants.granted(operation, queueOf(lock), held);
+      const held = await this.#lock(machine, lock, random).acquire(options);
+      this.#granted(operation, held);
       return held;
     });
     if (held !== undefined) await this.#use(machine, held, random);
@@ -88,11 +94,11 @@ export class LockWorkload implements Workload {
     const cancelMs = random.chance(0.2) ? random.integer(0, machine.options.deadlineMs) : undefined;
     const withinMs = Math.min(cancelMs ?? Number.POSITIVE_INFINITY, machine.options.deadlineMs);
     const held = await this.#calls.call(machine, 'try', [queueOf(lock)], withinMs, async (operation) => {
-      const held = await machine.coordinator
-        .lock(lock)
-        .tryAcquire({ signal: this.#calls.takenBack(machine, cancelMs) });
+      const held = await this.#lock(machine, lock, random).tryAcquire({
+        signal: this.#calls.takenBack(machine, cancelMs),
+      });
       if (held === undefined) this.#invariants.refused(operation);
-      else this.#invariants.granted(operation, queueOf(lock), held);
+      else this.#granted(operation, held);
       return held;
     });
     if (held !== undefined) await this.#use(machine, held, random);
@@ -101,10 +107,10 @@ export class LockWorkload implements Workload {
   async #with(machine: Machine, lock: string, random: SeededRandom): Promise<void> {
     const { options, withinMs } = this.#draw(machine, random);
     await this.#calls.call(machine, 'with', [queueOf(lock)], withinMs, (operation) =>
-      machine.coordinator.lock(lock).with(async (held) => {
+      this.#lock(machine, lock, random).with(async (held) => {
         /* The work takes as long as it takes; after it, the release has a deadline. */
         operation.dueAtMs = undefined;
-        const hold = this.#invariants.granted(operation, queueOf(lock), held);
+        const hold = this.#granted(operation, held);
         await raise(this.#world, machine, queueOf(held.name), held, random);
         operation.dueAtMs = this.#world.nowMs + machine.options.deadlineMs;
         hold.releasedAtMs = this.#world.nowMs;
@@ -116,9 +122,9 @@ export class LockWorkload implements Workload {
     const { locks } = this.#world;
     const { options, withinMs } = this.#draw(machine, random);
     await this.#calls.call(machine, 'all', locks.map(queueOf), withinMs, (operation) =>
-      machine.coordinator.lockAll(locks).with(async (all) => {
+      machine.coordinator.lockAll(locks, random.pick(OPTIONS)).with(async (all) => {
         operation.dueAtMs = undefined;
-        const holds = locks.map((lock) => this.#invariants.granted(operation, queueOf(lock), all.get(lock)));
+        const holds = locks.map((lock) => this.#granted(operation, all.get(lock)));
         await Promise.all(
           locks.map((lock) => raise(this.#world, machine, queueOf(lock), all.get(lock), random.fork())),
         );
@@ -145,6 +151,16 @@ export class LockWorkload implements Workload {
   async #release(machine: Machine, held: HeldLock): Promise<void> {
     this.#invariants.letGo(held);
     await this.#calls.call(machine, 'release', [queueOf(held.name)], machine.options.deadlineMs, () => held.release());
+  }
+
+  #lock(machine: Machine, lock: string, random: SeededRandom): FencedLock {
+    return machine.coordinator.lock(lock, random.pick(OPTIONS));
+  }
+
+  #granted(operation: Operation, held: HeldLock): Hold {
+    if (unpackToken(held.token).handoff > 0)
+      this.counts.set('keys passed on', (this.counts.get('keys passed on') ?? 0) + 1);
+    return this.#invariants.granted(operation, queueOf(held.name), held);
   }
 
   #draw(machine: Machine, random: SeededRandom): { options: AcquireOptions; withinMs: number | undefined } {

@@ -20,16 +20,15 @@ export async function raise(
 ): Promise<void> {
   const { register, setup } = world;
   const { token } = held;
-  const read = await register.read(machine, queue, token, random.integer(1, 15));
-  await linger(
-    world,
-    machine,
-    random.chance(world.longHolds) ? random.integer(0, 3 * setup.ttlMs) : random.integer(0, 400),
-  );
+  const isBrief = random.chance(world.briefHolds);
+  const farMs = isBrief ? 3 : 15;
+  const read = await register.read(machine, queue, token, random.integer(1, farMs));
+  const longestMs = random.chance(world.longHolds) ? 3 * setup.ttlMs : 400;
+  if (!isBrief) await linger(world, machine, random.integer(0, longestMs));
   const isCareless = random.chance(0.5);
   if (!isCareless && !held.isHeld()) return;
   const isHealed = world.healedAtMs !== undefined;
-  const delayMs = random.chance(0.1) && !isHealed ? random.integer(0, 1.5 * setup.ttlMs) : random.integer(1, 15);
+  const delayMs = random.chance(0.1) && !isHealed ? random.integer(0, 1.5 * setup.ttlMs) : random.integer(1, farMs);
   await Promise.race([register.write(machine, queue, token, read, delayMs), sleep(machine.host, WRITE_PATIENCE_MS)]);
 }
 

@@ -59,6 +59,8 @@ export class World {
   readonly election: string = 'e';
   /** The share of holders that keep their lock for longer than a lease lasts. */
   readonly longHolds: number;
+  /** The share of holders that keep it for a few milliseconds: short enough for the key to be passed on. */
+  readonly briefHolds: number;
   /**
    * Whether holders are asked at every instant whether they hold, or only when something changes at the server. Asking alone makes a
    * holder notice that its time is over, so a run that always asks never sees what happens to one that nobody asks.
@@ -74,6 +76,7 @@ export class World {
     this.setup = drawSetup(random);
     this.#random = random;
     this.longHolds = random.pick([0.05, 0.3, 0.7]);
+    this.briefHolds = random.pick([0, 0.5, 0.9]);
     this.asksAlways = random.chance(0.5);
     /* One turn settles every chain of promises: nothing in here does real I/O. */
     this.clock = new VirtualClock({ turns: 1 });
