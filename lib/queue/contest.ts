@@ -4,7 +4,7 @@
  */
 import { CoordinationUnavailableError, OutcomeUnknownError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
-import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
+import { DeadlineReached, settledWithin, underDeadline } from '../runtime/deadline.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
@@ -87,7 +87,7 @@ export class Contest {
   async release(tenure: Tenure): Promise<Departure> {
     const { runtime, deadlineMs } = this.#context;
     try {
-      return await withinDeadline(runtime.clock, deadlineMs, undefined, () => tenure.release());
+      return await settledWithin(runtime.clock, deadlineMs, tenure.release());
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw error;
       throw new OutcomeUnknownError(

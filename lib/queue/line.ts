@@ -12,7 +12,7 @@
  */
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
-import { abortable, linkSignals, onAbort } from '../runtime/abort.ts';
+import { abortable, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
@@ -25,6 +25,8 @@ import { Ticket, type TicketContext } from './ticket.ts';
 export interface QueueContext extends TicketContext {
   readonly health: Health;
   readonly session: (signal: AbortSignal) => Promise<Session>;
+  /** The session, if there is a valid one now. */
+  readonly currentSession: () => Session | undefined;
   readonly lingering: Lingering;
   /** Counts a tenure among those that a closing coordinator waits for. */
   readonly admit: (tenure: Tenure) => void;
@@ -94,8 +96,8 @@ export class Line {
   /** The one that has the queue, with or without a tenure at the moment. */
   #owner: Ticket | undefined;
   #linger: Linger | undefined;
-  /** The round under way; aborted when nobody waits for its outcome any more. */
-  #round: AbortController | undefined;
+  /** Ends the round under way: nobody waits for its outcome any more. */
+  #abandon: () => void = noop;
   #serving = false;
   /** Ends when nobody waits any more and the last round is over. */
   #served: Promise<void> | undefined;
@@ -122,8 +124,7 @@ export class Line {
         cancelTimeout();
         stopListening();
         act();
-        if (this.#waiters.size === 0 && this.#owner === undefined)
-          this.#round?.abort(new Error('nobody waits any more'));
+        if (this.#waiters.size === 0 && this.#owner === undefined) this.#abandon();
       };
       const cancelTimeout =
         timeoutMs === undefined
@@ -218,47 +219,57 @@ export class Line {
   }
 
   async #serveAll(): Promise<void> {
-    while (this.#waiters.size > 0) {
-      const round = new AbortController();
-      this.#round = round;
-      try {
-        await this.#serveOne(round.signal);
-      } catch (error) {
-        if (!round.signal.aborted) this.#refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
-      }
-    }
+    while (this.#waiters.size > 0) await this.#serveOne();
   }
 
-  async #serveOne(signal: AbortSignal): Promise<void> {
-    const ticket = await this.#newTicket(signal);
-    const { signal: either, unlink } = linkSignals(signal, ticket.signal);
-    this.#ticket = ticket;
+  async #serveOne(): Promise<void> {
+    const round: { ticket?: Ticket; isAbandoned: boolean } = { isAbandoned: false };
+    let giveUp: (reason: Error) => void = noop;
+    this.#abandon = () => {
+      round.isAbandoned = true;
+      giveUp(new Error('nobody waits any more'));
+    };
     try {
-      await ticket.enqueue(either);
-      await ticket.turn(either);
+      let session = this.#context.currentSession();
+      if (session === undefined) {
+        const opening = new AbortController();
+        giveUp = (reason) => opening.abort(reason);
+        session = await this.#context.session(opening.signal);
+        if (round.isAbandoned) return;
+      }
+      const ticket = new Ticket(this.#context, session, this.#identity);
+      giveUp = (reason) => ticket.abandon(reason);
+      round.ticket = ticket;
+      this.#ticket = ticket;
+      await ticket.enqueue();
+      await ticket.turn();
       const [first] = this.#waiters;
-      if (first === undefined) this.#leave(ticket);
+      if (first === undefined) void this.#leave(ticket);
       else first.grant(this.#begin(ticket, first.keeping));
       await ticket.over;
     } catch (error) {
       /* It may take its time on its way out: the next ticket can already stand behind it. */
-      this.#leave(ticket);
+      const { ticket, isAbandoned } = round;
+      if (ticket !== undefined) void this.#leave(ticket);
       /* A ticket that was lost while it waited is replaced by another, further back; so is one whose session is about to be. */
-      if (!ticket.signal.aborted && ticket.session.isValid()) throw error;
+      const isReplaced = ticket !== undefined && (ticket.loss !== undefined || !ticket.session.isValid());
+      if (!isAbandoned && !isReplaced) this.#refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
     } finally {
+      this.#abandon = noop;
       this.#ticket = undefined;
       this.#disown();
-      unlink();
     }
   }
 
   async #try(signal: AbortSignal, keeping: Keeping): Promise<Tenure | undefined> {
     if (this.#context.health.state === 'degraded') throw this.#unavailable();
-    const ticket = await this.#newTicket(signal);
-    const { signal: either, unlink } = linkSignals(signal, ticket.signal);
+    const session = this.#context.currentSession() ?? (await this.#context.session(signal));
+    const ticket = new Ticket(this.#context, session, this.#identity);
+    const stop = onAbort(signal, (reason) => ticket.abandon(reason));
     try {
-      const free = await ticket.enqueueIfFree(either);
-      either.throwIfAborted();
+      const free = await ticket.enqueueIfFree();
+      signal.throwIfAborted();
+      if (ticket.loss !== undefined) throw ticket.loss;
       if (free) {
         const tenure = this.#begin(ticket, keeping);
         this.#context.inBackground(
@@ -271,20 +282,15 @@ export class Line {
         return tenure;
       }
     } catch (error) {
-      this.#leave(ticket);
-      const loss: unknown = ticket.signal.reason;
-      if (ticket.signal.aborted) throw loss instanceof ClosedError ? loss : this.#unavailable(loss);
+      void this.#leave(ticket);
+      const { loss } = ticket;
+      if (loss !== undefined) throw loss instanceof ClosedError ? loss : this.#unavailable(loss);
       throw asPublicError(error, `acquire ${this.#identity.name}`);
     } finally {
-      unlink();
+      stop();
     }
-    this.#leave(ticket);
+    void this.#leave(ticket);
     return undefined;
-  }
-
-  async #newTicket(signal: AbortSignal): Promise<Ticket> {
-    const session = await this.#context.session(signal);
-    return new Ticket(this.#context, session, this.#identity);
   }
 
   /** The first tenure of a ticket. */

@@ -35,11 +35,15 @@ export class Linger {
     this.#resting = resting;
     this.ticket = ticket;
     this.#leave = leave;
-    lookout.untilAsked(ticket.life, ticket.signal).then(
+    const over = new AbortController();
+    void ticket.over.then(() => {
+      over.abort();
+      this.#end();
+    });
+    lookout.untilAsked(ticket.life, over.signal).then(
       () => this.#ask(),
       () => this.#ask(),
     );
-    void ticket.over.then(() => this.#end());
   }
 
   /** Another process wants the queue, or nobody can tell whether one does. */
@@ -58,10 +62,9 @@ export class Linger {
     this.#resting.set(this, this);
   }
 
-  /** It has a holder again. */
+  /** It has a holder again. It stays among the resting, where it has its place when it rests again. */
   takeUp(): void {
     this.#restsSince = undefined;
-    this.#resting.delete(this);
   }
 
   /** Sends it away, if it rests. */
@@ -87,6 +90,7 @@ export class Linger {
 
   #end(): void {
     this.takeUp();
+    this.#resting.delete(this);
     this.#cancel?.();
     this.#cancel = undefined;
   }

@@ -63,7 +63,9 @@ export class Ticket implements KeyOwner {
   readonly #context: TicketContext;
   readonly #value: string;
   readonly #watchAfterMs: number;
-  readonly #gone = new AbortController();
+  /** Aborts when the key, or its session, is gone, when nobody wants it any more, and when it has left. */
+  readonly #stop = new AbortController();
+  #loss: Error | undefined;
   #createRevision = 0n;
   #epoch = 0;
   /** Who is before us, the last one first; all of them unless {@link #hasMore}. */
@@ -114,22 +116,29 @@ export class Ticket implements KeyOwner {
     return this.#before.length > 0;
   }
 
-  /** Aborts when the key, or its session, is gone, with the error as its reason. */
-  get signal(): AbortSignal {
-    return this.#gone.signal;
+  /** Why the key, or its session, is gone, if it is. */
+  get loss(): Error | undefined {
+    return this.#loss;
   }
 
   lost(reason: Error): void {
+    if (this.#loss !== undefined) return;
+    this.#loss = reason;
     this.session.disown(this);
-    this.#gone.abort(reason);
+    this.#stop.abort(reason);
     this.#onLost(reason);
     this.#finish();
   }
 
-  /** 1. Resolves once the key stands in the queue. The signal ends the repeating, not the attempt that is under way. */
-  enqueue(signal: AbortSignal): Promise<void> {
+  /** Nobody wants it any more: the waiting rejects with the reason. It is to leave all the same. */
+  abandon(reason: unknown): void {
+    this.#stop.abort(reason);
+  }
+
+  /** 1. Resolves once the key stands in the queue. Abandoning it ends the repeating, not the attempt that is under way. */
+  enqueue(): Promise<void> {
     return this.#alone(() =>
-      this.#repeat(signal, async () => {
+      this.#repeat(async () => {
         const answer = await this.#send(
           'enter',
           [{ key: this.key, target: 'create', is: '=', than: 0n }],
@@ -151,9 +160,9 @@ export class Ticket implements KeyOwner {
   }
 
   /** 1, but only if the queue is empty: then the ticket owns it. `false`: somebody has it. Leaves no key behind. */
-  enqueueIfFree(signal: AbortSignal): Promise<boolean> {
+  enqueueIfFree(): Promise<boolean> {
     return this.#alone(() =>
-      this.#repeat(signal, async () => {
+      this.#repeat(async () => {
         await this.#send('enter-if-empty', [{ prefix: this.queue, target: 'create', is: '=', than: 0n }], []);
         /* The key was put only into an empty queue, so if it stands there it has been the first since. */
         this.#owned = this.#createRevision > 0n;
@@ -162,12 +171,13 @@ export class Ticket implements KeyOwner {
     );
   }
 
-  /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile. */
-  async turn(signal: AbortSignal): Promise<void> {
+  /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile, or if it was abandoned. */
+  async turn(): Promise<void> {
     while (this.#before.length > 0) {
-      if (await this.#isFirst(signal)) break;
-      await this.#alone(() => this.#repeat(signal, () => this.#lookAgain()));
+      if (await this.#isFirst()) break;
+      await this.#alone(() => this.#repeat(() => this.#lookAgain()));
     }
+    this.#stop.signal.throwIfAborted();
     this.#owned = true;
   }
 
@@ -181,7 +191,7 @@ export class Ticket implements KeyOwner {
       void this.#watchOwnKey();
     }
     this.#onLost = onLost;
-    if (this.signal.aborted) onLost(this.signal.reason as Error);
+    if (this.#loss !== undefined) onLost(this.#loss);
     return packToken({ epoch: this.#epoch, revision: this.#createRevision, handoff });
   }
 
@@ -192,8 +202,8 @@ export class Ticket implements KeyOwner {
 
   /** 4. Whether the key may have another holder. It is to leave `forMs` after it was first owned; `undefined`: there is no hurry. */
   mayPassOn(forMs: number | undefined): boolean {
-    if (this.#isPinned || this.#grants > MAX_HANDOFF || this.signal.aborted || this.#departure !== undefined)
-      return false;
+    const isGone = this.#loss !== undefined || this.#departure !== undefined;
+    if (isGone || this.#isPinned || this.#grants > MAX_HANDOFF) return false;
     if (forMs === undefined || this.#ownedAt === undefined) return true;
     return elapsedMs(this.#ownedAt, this.#context.runtime.clock.now()) < forMs;
   }
@@ -210,14 +220,14 @@ export class Ticket implements KeyOwner {
 
   async #leave(): Promise<Departure> {
     await this.#running.catch(() => {});
-    if (this.signal.aborted) return 'missing';
+    if (this.#loss !== undefined) return 'missing';
     let departure: Departure = 'left';
     if (this.#unanswered) await settle(this.#context, this);
     else if (this.#sent && this.#createRevision > 0n) {
       departure = await withdraw(this.#context, this, this.#createRevision);
     }
     this.session.disown(this);
-    this.#gone.abort(new Error('the ticket was left'));
+    this.#stop.abort(new Error('the ticket was left'));
     return departure;
   }
 
@@ -263,7 +273,7 @@ export class Ticket implements KeyOwner {
       const found = entriesOf(sessionKey)[0]?.modRevision ?? 0n;
       if (found < generation) {
         session.lose(new Error('the session key is not in etcd any more, or an older one is'));
-        this.signal.throwIfAborted();
+        if (this.#loss !== undefined) throw this.#loss;
       }
       if (own === undefined && found !== generation) {
         /* Refused for the generation alone, so not applied: sent again at once with the newer one. */
@@ -301,7 +311,8 @@ export class Ticket implements KeyOwner {
   }
 
   /** 2. Waits for those before us. `false`: to be looked at again. */
-  async #isFirst(signal: AbortSignal): Promise<boolean> {
+  async #isFirst(): Promise<boolean> {
+    const { signal } = this.#stop;
     const { runtime, store, repetition } = this.#context;
     const [last] = this.#before;
     if (last !== undefined && this.#hasMore) {
@@ -321,7 +332,8 @@ export class Ticket implements KeyOwner {
 
   async #watchOwnKey(): Promise<void> {
     const { runtime, store, repetition } = this.#context;
-    const { key, signal } = this;
+    const { key } = this;
+    const { signal } = this.#stop;
     const createRevision = this.#createRevision;
     try {
       if (this.#watchAfterMs > 0) await sleep(runtime.clock, this.#watchAfterMs, signal);
@@ -335,8 +347,9 @@ export class Ticket implements KeyOwner {
     }
   }
 
-  #repeat<T>(signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+  #repeat<T>(step: () => Promise<T>): Promise<T> {
     const { runtime, repetition, contact } = this.#context;
+    const { signal } = this.#stop;
     return repeat(runtime, repetition, step, { signal, onFailure: (error) => contact(this.session, error) });
   }
 

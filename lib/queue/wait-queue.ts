@@ -43,6 +43,7 @@ export class WaitQueue {
       lingering: new Lingering(runtime),
       lookout: (prefix) => this.#lookout(prefix),
       session: (signal) => keeper.session(signal),
+      currentSession: () => keeper.current,
       giveUp: (session, reason) => keeper.giveUp(session, reason),
       contact: async (session) => {
         session.probe();

@@ -43,3 +43,11 @@ export async function underDeadline<T>(
     unlink();
   }
 }
+
+/** What `promise` comes to, or DeadlineReached after `deadlineMs`; the promise goes on. For what cannot be told to stop. */
+export function settledWithin<T>(clock: Clock, deadlineMs: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(deadlineMs, () => reject(new DeadlineReached(deadlineMs)));
+    promise.then(resolve, reject).finally(cancel);
+  });
+}
