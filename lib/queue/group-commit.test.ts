@@ -114,6 +114,17 @@ test('a group that is applied after everybody gave up leaves no zombie', async (
   t.deepEqual(world.cluster.entries(LOCKS), []);
 });
 
+test('a group that is applied after its locks were acquired again and released leaves no zombie', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect();
+  store.faults.nextRequest('transact', 'park');
+  const held = await world.settle(Promise.all(names(5).map((name) => coordinator.lock(name).acquire())));
+  await world.settle(Promise.all(held.map((lock) => lock.release())));
+  t.is(store.faults.releaseParked(), 1);
+  await world.advance(100);
+  t.deepEqual(world.cluster.entries(LOCKS), []);
+});
+
 test('locks are released while etcd has no space for those that are taken in the same turn', async (t) => {
   const world = new VirtualWorld();
   const { coordinator } = await world.connect();

@@ -323,7 +323,7 @@ export class Line {
       }
     } else if (lingerMs > 0 && this.#linger?.isAsked !== true && this.#mayPassOn(ticket, keeping, undefined)) {
       const { lingering, lookout } = this.#context;
-      this.#linger ??= lingering.begin(ticket, lookout(ticket.queue), () => this.#leave(ticket));
+      this.#linger ??= lingering.begin(ticket, lookout(ticket.queue), () => void this.#leave(ticket));
       this.#linger.rest(lingerMs);
       return LEFT;
     }

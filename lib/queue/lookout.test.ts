@@ -146,7 +146,7 @@ test('one watch serves all waits and is kept for a second after the last; its en
 
 test('in a long queue a waiter wakes only for the one right before it', async (t) => {
   const world = new VirtualWorld();
-  const processes = await Promise.all(Array.from({ length: 20 }, () => world.start()));
+  const processes = Array.from({ length: 20 }, () => world.start());
   await world.settle(Promise.all(processes.map(({ coordinator }) => coordinator.ready())));
   const held = [];
   const waiting = [];
