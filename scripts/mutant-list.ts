@@ -28,7 +28,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a waiter does not wait for its predecessor',
     file: 'queue/ticket',
-    from: 'while (this.#before.length > 0)',
+    from: 'while (!this.#before.isNone)',
     to: 'while (false)',
     caughtBy: 50,
   },
@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a key is passed on without contact',
-    file: 'queue/line',
+    file: 'queue/custody',
     from: "this.#context.health.state === 'connected' &&",
     to: '',
     caughtBy: 'lib/queue/lingering.test.ts',
@@ -105,8 +105,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a break of the watch is taken for the end of the wait',
     file: 'queue/ticket',
-    from: "return sighting === 'first';",
-    to: 'return true;',
+    from: "if (sighting === 'first')",
+    to: 'if (true)',
     caughtBy: 100,
   },
   {

@@ -5,10 +5,7 @@
  * One round after the other, while anybody waits: have a session, get a ticket, wait for its turn, give the first waiter its
  * tenure, and wait until the ticket leaves.
  *
- * A ticket need not leave with its first tenure. *Handoff*: the next one in line here gets the same key, without a call, for as long as
- * it has not been here for {@link LineIdentity.handoffMs}; then it leaves, in one transaction with the enqueue of the next, so that
- * other processes have their turn. *Linger*: where nobody is in line, it stays for the next one for a while, until another process
- * asks for it. Neither happens without contact to etcd.
+ * What becomes of the ticket then, which need not leave with its first tenure, is in custody.ts.
  */
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
@@ -16,9 +13,9 @@ import { abortable, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
-import type { Departure } from './departure.ts';
-import type { Linger, Lingering } from './lingering.ts';
-import { Tenure } from './tenure.ts';
+import { Custody, type Claimant, type Keeping } from './custody.ts';
+import type { Lingering } from './lingering.ts';
+import type { Tenure } from './tenure.ts';
 import { Ticket, type TicketContext } from './ticket.ts';
 
 /** What the lines of one coordinator share. */
@@ -52,20 +49,6 @@ export interface LineIdentity {
   readonly timeoutOf: (waitedMs: number) => Error;
 }
 
-/** What may become of a key after the tenure of whoever asks. */
-export interface Keeping {
-  /**
-   * It may be passed on in this process, to and from it.
-   * @default true
-   */
-  readonly handoff?: boolean | undefined;
-  /**
-   * For how long it is kept for the next one of this process where nobody is in line, in milliseconds.
-   * @default 0
-   */
-  readonly lingerMs?: number | undefined;
-}
-
 export interface JoinOptions extends Keeping {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */
   readonly timeoutMs?: number | undefined;
@@ -74,28 +57,22 @@ export interface JoinOptions extends Keeping {
   readonly waitForRecovery?: boolean | undefined;
 }
 
-interface Waiter {
+interface Waiter extends Claimant {
   readonly waitForRecovery: boolean;
-  readonly keeping: Keeping;
-  readonly grant: (tenure: Tenure) => void;
   readonly refuse: (error: unknown) => void;
 }
 
 const noop = (): void => {};
-
-const LEFT: Promise<Departure> = Promise.resolve('left');
 
 export class Line {
   readonly #context: QueueContext;
   readonly #identity: LineIdentity;
   readonly #onIdle: () => void;
   readonly #waiters = new Set<Waiter>();
-  #tenure: Tenure | undefined;
   /** The one under way. */
   #ticket: Ticket | undefined;
-  /** The one that has the queue, with or without a tenure at the moment. */
-  #owner: Ticket | undefined;
-  #linger: Linger | undefined;
+  /** Of the ticket that has the queue. */
+  #custody: Custody | undefined;
   /** Ends the round under way: nobody waits for its outcome any more. */
   #abandon: () => void = noop;
   #serving = false;
@@ -103,7 +80,6 @@ export class Line {
   #served: Promise<void> | undefined;
   #trying: Promise<void> | undefined;
   #tries = 0;
-  #isClosed = false;
 
   constructor(context: QueueContext, identity: LineIdentity, onIdle: () => void) {
     this.#context = context;
@@ -114,7 +90,7 @@ export class Line {
   /** Waits in line. Rejects with the identity's timeout error, with CoordinationUnavailableError, or with `signal.reason`. */
   join(options: JoinOptions): Promise<Tenure> {
     const { timeoutMs, signal, waitForRecovery = false } = options;
-    const rested = signal?.aborted === true ? undefined : this.#takeUp(options);
+    const rested = signal?.aborted === true ? undefined : this.#custody?.takeUp(options);
     if (rested !== undefined) return Promise.resolve(rested);
     return new Promise<Tenure>((resolve, reject) => {
       const { clock } = this.#context.runtime;
@@ -124,7 +100,7 @@ export class Line {
         cancelTimeout();
         stopListening();
         act();
-        if (this.#waiters.size === 0 && this.#owner === undefined) this.#abandon();
+        if (this.#waiters.size === 0 && this.#custody === undefined) this.#abandon();
       };
       const cancelTimeout =
         timeoutMs === undefined
@@ -151,14 +127,14 @@ export class Line {
     try {
       for (let other = this.#undecided(); other !== undefined; other = this.#undecided())
         await abortable(other, signal);
-      const rested = this.#takeUp(keeping);
+      const rested = this.#custody?.takeUp(keeping);
       if (rested !== undefined) return rested;
       if (this.#serving) return undefined;
       this.#serving = true;
       attempt = this.#try(signal, keeping);
       this.#trying = attempt.then(noop, noop).then(() => {
         this.#trying = undefined;
-        if (this.#owner === undefined) this.#serving = false;
+        if (this.#custody === undefined) this.#serving = false;
       });
       return await abortable(attempt, signal);
     } catch (error) {
@@ -184,9 +160,8 @@ export class Line {
 
   /** Refuses everybody who waits; nothing is passed on any more, and what rests leaves. */
   close(error: Error): void {
-    this.#isClosed = true;
     this.#refuseAll(error);
-    this.#linger?.dismiss();
+    this.#custody?.close();
   }
 
   #refuseAll(error: Error): void {
@@ -209,7 +184,7 @@ export class Line {
    */
   #undecided(): Promise<void> | undefined {
     if (this.#trying !== undefined) return this.#trying;
-    return this.#waiters.size === 0 && this.#owner === undefined ? this.#served : undefined;
+    return this.#waiters.size === 0 && this.#custody === undefined ? this.#served : undefined;
   }
 
   /** Nothing is under way: serves those who came meanwhile, or is idle. */
@@ -244,20 +219,20 @@ export class Line {
       await ticket.enqueue();
       await ticket.turn();
       const [first] = this.#waiters;
-      if (first === undefined) void this.#leave(ticket);
+      if (first === undefined) this.#leave(ticket);
       else first.grant(this.#begin(ticket, first.keeping));
       await ticket.over;
     } catch (error) {
       /* It may take its time on its way out: the next ticket can already stand behind it. */
       const { ticket, isAbandoned } = round;
-      if (ticket !== undefined) void this.#leave(ticket);
+      if (ticket !== undefined) this.#leave(ticket);
       /* A ticket that was lost while it waited is replaced by another, further back; so is one whose session is about to be. */
       const isReplaced = ticket !== undefined && (ticket.loss !== undefined || !ticket.session.isValid());
       if (!isAbandoned && !isReplaced) this.#refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
     } finally {
       this.#abandon = noop;
       this.#ticket = undefined;
-      this.#disown();
+      this.#custody = undefined;
     }
   }
 
@@ -274,7 +249,7 @@ export class Line {
         const tenure = this.#begin(ticket, keeping);
         this.#context.inBackground(
           ticket.over.then(() => {
-            this.#disown();
+            this.#custody = undefined;
             this.#serving = false;
             this.#rest();
           }),
@@ -282,87 +257,27 @@ export class Line {
         return tenure;
       }
     } catch (error) {
-      void this.#leave(ticket);
+      this.#leave(ticket);
       const { loss } = ticket;
       if (loss !== undefined) throw loss instanceof ClosedError ? loss : this.#unavailable(loss);
       throw asPublicError(error, `acquire ${this.#identity.name}`);
     } finally {
       stop();
     }
-    void this.#leave(ticket);
+    this.#leave(ticket);
     return undefined;
   }
 
-  /** The first tenure of a ticket. */
   #begin(ticket: Ticket, keeping: Keeping): Tenure {
     /* The answer may have come when the session could not be trusted any more. */
     if (!ticket.session.isValid()) throw this.#unavailable();
-    this.#owner = ticket;
-    return this.#grant(ticket, keeping);
+    const next = (): Claimant | undefined => this.#waiters.values().next().value;
+    this.#custody = new Custody(this.#context, this.#identity, ticket, next);
+    return this.#custody.grant(keeping);
   }
 
-  #grant(ticket: Ticket, keeping: Keeping): Tenure {
-    const { runtime, admit } = this.#context;
-    const tenure = new Tenure(runtime, ticket, this.#identity.lossOf, (ended) => this.#end(ended, ticket, keeping));
-    this.#tenure = tenure;
-    admit(tenure);
-    return tenure;
-  }
-
-  /** A tenure is over: its key goes on to the next one in here, rests for a while, or leaves the queue. */
-  #end(tenure: Tenure, ticket: Ticket, keeping: Keeping): Promise<Departure> {
-    this.#context.dismiss(tenure);
-    this.#tenure = undefined;
-    const [next] = this.#waiters;
-    const { lingerMs = 0 } = keeping;
-    if (next !== undefined) {
-      const inTime = this.#linger !== undefined && !this.#linger.isAsked ? undefined : this.#identity.handoffMs;
-      if (next.keeping.handoff !== false && this.#mayPassOn(ticket, keeping, inTime)) {
-        next.grant(this.#grant(ticket, next.keeping));
-        return LEFT;
-      }
-    } else if (lingerMs > 0 && this.#linger?.isAsked !== true && this.#mayPassOn(ticket, keeping, undefined)) {
-      const { lingering, lookout } = this.#context;
-      this.#linger ??= lingering.begin(ticket, lookout(ticket.queue), () => void this.#leave(ticket));
-      this.#linger.rest(lingerMs);
-      return LEFT;
-    }
-    return this.#leave(ticket);
-  }
-
-  /** The ticket that rests, for whoever comes now. If that cannot be, it leaves, and who comes queues behind it. */
-  #takeUp(keeping: Keeping): Tenure | undefined {
-    const linger = this.#linger;
-    if (linger?.rests !== true) return undefined;
-    if (linger.isAsked || !this.#mayPassOn(linger.ticket, keeping, undefined)) {
-      linger.dismiss();
-      return undefined;
-    }
-    linger.takeUp();
-    return this.#grant(linger.ticket, keeping);
-  }
-
-  #mayPassOn(ticket: Ticket, { handoff = true }: Keeping, withinMs: number | undefined): boolean {
-    return (
-      handoff &&
-      !this.#isClosed &&
-      this.#identity.handoffMs > 0 &&
-      this.#context.health.state === 'connected' &&
-      ticket.session.isValid() &&
-      ticket.mayPassOn(withinMs)
-    );
-  }
-
-  #leave(ticket: Ticket): Promise<Departure> {
-    const departure = ticket.leave();
-    this.#context.inBackground(departure);
-    return departure;
-  }
-
-  #disown(): void {
-    this.#owner = undefined;
-    this.#tenure = undefined;
-    this.#linger = undefined;
+  #leave(ticket: Ticket): void {
+    this.#context.inBackground(ticket.leave());
   }
 
   /** A try that was given up: by its own deadline, which is etcd's fault, or by the caller. */
@@ -373,7 +288,7 @@ export class Line {
   /** Somebody holds it, or etcd does not answer: the two never share an error. */
   #timeout(waitedMs: number): Error {
     const { state } = this.#context.health;
-    const held = this.#tenure?.isHeld() === true;
+    const held = this.#custody?.tenure?.isHeld() === true;
     const contended = held || (state === 'connected' && this.#ticket?.isContended === true);
     return contended ? this.#identity.timeoutOf(waitedMs) : this.#unavailable();
   }

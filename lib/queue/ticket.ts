@@ -25,12 +25,13 @@ import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session
 import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, Operation, RangeResponse, Store, TransactionResponse } from '../store/store.ts';
+import type { Compare, Operation, Store, TransactionResponse } from '../store/store.ts';
 import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
 import { settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
 import type { GroupCommit, QueueTransaction } from './group-commit.ts';
 import type { Lookout } from './lookout.ts';
+import { newest, Predecessors } from './predecessors.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
 
 /** What a ticket needs of its coordinator. */
@@ -53,9 +54,6 @@ export interface TicketQueue {
   readonly watchAfterMs: number;
 }
 
-/** In a queue with more before us, only the last of them is watched: the others' coming and going is none of our business yet. */
-const MOST_NAMED = 16;
-
 export class Ticket implements KeyOwner {
   readonly queue: string;
   readonly key: string;
@@ -68,11 +66,7 @@ export class Ticket implements KeyOwner {
   #loss: Error | undefined;
   #createRevision = 0n;
   #epoch = 0;
-  /** Who is before us, the last one first; all of them unless {@link #hasMore}. */
-  #before: readonly KeyLife[] = [];
-  #hasMore = false;
-  /** The revision of the answer that named them. */
-  #seenAt = 0n;
+  readonly #before: Predecessors;
   #owned = false;
   #ownedAt: Instant | undefined;
   #grants = 0;
@@ -91,6 +85,7 @@ export class Ticket implements KeyOwner {
     this.#context = context;
     this.session = session;
     this.queue = prefix;
+    this.#before = new Predecessors(prefix);
     this.#value = value;
     this.#watchAfterMs = watchAfterMs;
     const nonce = context.runtime.random.bits64().toString(36);
@@ -113,7 +108,7 @@ export class Ticket implements KeyOwner {
 
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
-    return this.#before.length > 0;
+    return !this.#before.isNone;
   }
 
   /** Why the key, or its session, is gone, if it is. */
@@ -142,18 +137,10 @@ export class Ticket implements KeyOwner {
         const answer = await this.#send(
           'enter',
           [{ key: this.key, target: 'create', is: '=', than: 0n }],
-          [
-            {
-              type: 'range',
-              prefix: this.queue,
-              sort: { by: 'create', order: 'descend' },
-              limit: MOST_NAMED + 1,
-              keysOnly: true,
-            },
-          ],
+          [{ type: 'range', ...newest(this.queue) }],
         );
         const [, , queue] = answer.responses;
-        if (answer.succeeded && queue?.type === 'range') this.#see(queue, answer.revision);
+        if (answer.succeeded && queue?.type === 'range') this.#before.see(queue, this.key, answer.revision);
         else await this.#lookAgain();
       }),
     );
@@ -173,8 +160,10 @@ export class Ticket implements KeyOwner {
 
   /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile, or if it was abandoned. */
   async turn(): Promise<void> {
-    while (this.#before.length > 0) {
-      if (await this.#isFirst()) break;
+    while (!this.#before.isNone) {
+      const sighting = await this.#before.untilGone(this.#context, this.life, this.#stop.signal);
+      if (sighting === 'removed') this.#loseKey();
+      if (sighting === 'first') break;
       await this.#alone(() => this.#repeat(() => this.#lookAgain()));
     }
     this.#stop.signal.throwIfAborted();
@@ -287,41 +276,13 @@ export class Ticket implements KeyOwner {
   /** 2. One range: our own key and those before it. */
   async #lookAgain(): Promise<void> {
     const { store, repetition } = this.#context;
-    const range = await store.range(
-      {
-        prefix: this.queue,
-        sort: { by: 'create', order: 'descend' },
-        maxCreateRevision: this.#createRevision,
-        limit: MOST_NAMED + 1,
-        keysOnly: true,
-      },
-      { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal },
-    );
+    const options = { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal };
+    const range = await store.range(newest(this.queue, this.#createRevision), options);
     if (range.revision < this.#createRevision) {
       throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
     }
     if (range.entries[0]?.key !== this.key) this.#loseKey();
-    this.#see(range, range.revision);
-  }
-
-  #see({ entries, more }: RangeResponse, revision: bigint): void {
-    this.#before = entries.filter(({ key }) => key !== this.key);
-    this.#hasMore = more;
-    this.#seenAt = revision;
-  }
-
-  /** 2. Waits for those before us. `false`: to be looked at again. */
-  async #isFirst(): Promise<boolean> {
-    const { signal } = this.#stop;
-    const { runtime, store, repetition } = this.#context;
-    const [last] = this.#before;
-    if (last !== undefined && this.#hasMore) {
-      await untilDeleted(runtime, store, last, this.#seenAt, { timeoutMs: repetition.attemptTimeoutMs, signal });
-      return false;
-    }
-    const sighting = await this.#context.lookout(this.queue).untilFirst(this.life, this.#before, this.#seenAt, signal);
-    if (sighting === 'removed') this.#loseKey();
-    return sighting === 'first';
+    this.#before.see(range, this.key, range.revision);
   }
 
   #loseKey(): never {

@@ -1,0 +1,129 @@
+/**
+ * A ticket that has its queue: the tenures of this process on one key, one after the other, until it leaves.
+ *
+ * *Handoff*: at a release the next one in line here gets the same key, without a call, for as long as it has not been here for
+ * {@link LineIdentity.handoffMs}; then it leaves, in one transaction with the enqueue of the next, so that other processes have their
+ * turn. *Linger*: where nobody is in line, it rests for the next one to come, until its time is up or another process asks for it.
+ * Neither happens without contact to etcd. See docs/adr/0015-handoff-and-linger.md.
+ */
+import type { Departure } from './departure.ts';
+import type { LineIdentity, QueueContext } from './line.ts';
+import type { Linger } from './lingering.ts';
+import { Tenure } from './tenure.ts';
+import type { Ticket } from './ticket.ts';
+
+/** What may become of a key after the tenure of whoever asks. */
+export interface Keeping {
+  /**
+   * It may be passed on in this process, to and from it.
+   * @default true
+   */
+  readonly handoff?: boolean | undefined;
+  /**
+   * For how long it is kept for the next one of this process where nobody is in line, in milliseconds.
+   * @default 0
+   */
+  readonly lingerMs?: number | undefined;
+}
+
+/** Somebody in line. */
+export interface Claimant {
+  readonly keeping: Keeping;
+  readonly grant: (tenure: Tenure) => void;
+}
+
+const LEFT: Promise<Departure> = Promise.resolve('left');
+
+export class Custody {
+  readonly #context: QueueContext;
+  readonly #identity: LineIdentity;
+  readonly #ticket: Ticket;
+  readonly #next: () => Claimant | undefined;
+  #tenure: Tenure | undefined;
+  #linger: Linger | undefined;
+  #isClosed = false;
+
+  /** `next` is who is the first in line. */
+  constructor(context: QueueContext, identity: LineIdentity, ticket: Ticket, next: () => Claimant | undefined) {
+    this.#context = context;
+    this.#identity = identity;
+    this.#ticket = ticket;
+    this.#next = next;
+  }
+
+  /** The one under way; none while it rests, and on its way out. */
+  get tenure(): Tenure | undefined {
+    return this.#tenure;
+  }
+
+  grant(keeping: Keeping): Tenure {
+    const { runtime, admit } = this.#context;
+    const tenure = new Tenure(runtime, this.#ticket, this.#identity.lossOf, (ended) => this.#end(ended, keeping));
+    this.#tenure = tenure;
+    admit(tenure);
+    return tenure;
+  }
+
+  /** A tenure of what rests, for whoever comes now. If that cannot be, it leaves, and who comes queues behind it. */
+  takeUp(keeping: Keeping): Tenure | undefined {
+    const linger = this.#linger;
+    if (linger?.rests !== true) return undefined;
+    if (linger.isAsked || !this.#mayPassOn(keeping, undefined)) {
+      linger.dismiss();
+      return undefined;
+    }
+    linger.takeUp();
+    return this.grant(keeping);
+  }
+
+  /** Nothing is passed on any more, and what rests leaves. */
+  close(): void {
+    this.#isClosed = true;
+    this.#linger?.dismiss();
+  }
+
+  /** A tenure is over: the key goes on to the next one in here, rests for a while, or leaves the queue. */
+  #end(tenure: Tenure, keeping: Keeping): Promise<Departure> {
+    this.#context.dismiss(tenure);
+    this.#tenure = undefined;
+    const { lingerMs = 0 } = keeping;
+    const next = this.#next();
+    if (next !== undefined) {
+      /* What lingers knows that nobody else waits. */
+      const isUnasked = this.#linger !== undefined && !this.#linger.isAsked;
+      const inTime = this.#mayPassOn(keeping, isUnasked ? undefined : this.#identity.handoffMs);
+      if (inTime && next.keeping.handoff !== false) {
+        next.grant(this.grant(next.keeping));
+        return LEFT;
+      }
+    } else if (lingerMs > 0 && this.#linger?.isAsked !== true && this.#mayPassOn(keeping, undefined)) {
+      this.#rest(lingerMs);
+      return LEFT;
+    }
+    return this.#leave();
+  }
+
+  #rest(lingerMs: number): void {
+    const { lingering, lookout } = this.#context;
+    this.#linger ??= lingering.begin(this.#ticket, lookout(this.#ticket.queue), () => void this.#leave());
+    this.#linger.rest(lingerMs);
+  }
+
+  /** `withinMs`: since the key was first owned; `undefined`: there is no hurry. */
+  #mayPassOn({ handoff = true }: Keeping, withinMs: number | undefined): boolean {
+    return (
+      handoff &&
+      !this.#isClosed &&
+      this.#identity.handoffMs > 0 &&
+      this.#context.health.state === 'connected' &&
+      this.#ticket.session.isValid() &&
+      this.#ticket.mayPassOn(withinMs)
+    );
+  }
+
+  #leave(): Promise<Departure> {
+    const departure = this.#ticket.leave();
+    this.#context.inBackground(departure);
+    return departure;
+  }
+}
