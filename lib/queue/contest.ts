@@ -10,10 +10,10 @@ import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
 import { asPublicError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
-import type { Keeping } from './custody.ts';
+import type { Keeping, LineIdentity } from './custody.ts';
 import type { Departure } from './departure.ts';
 import { inspectQueue, type QueueReport } from './inspect.ts';
-import type { JoinOptions, LineIdentity } from './line.ts';
+import type { JoinOptions } from './line.ts';
 import type { Tenure } from './tenure.ts';
 import type { WaitQueue } from './wait-queue.ts';
 

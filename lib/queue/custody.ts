@@ -6,11 +6,38 @@
  * turn. *Linger*: where nobody is in line, it rests for the next one to come, until its time is up or another process asks for it.
  * Neither happens without contact to etcd. See docs/adr/0015-handoff-and-linger.md.
  */
+import type { Health } from '../health/health.ts';
+import type { Session } from '../session/session.ts';
 import type { Departure } from './departure.ts';
-import type { LineIdentity, QueueContext } from './line.ts';
-import type { Linger } from './lingering.ts';
+import type { Linger, Lingering } from './lingering.ts';
 import { Tenure } from './tenure.ts';
+import type { TicketContext, TicketQueue } from './ticket-context.ts';
 import type { Ticket } from './ticket.ts';
+
+/** What the lines of one coordinator share. */
+export interface QueueContext extends TicketContext {
+  readonly health: Health;
+  readonly session: (signal: AbortSignal) => Promise<Session>;
+  /** The session, if there is a valid one now. */
+  readonly currentSession: () => Session | undefined;
+  readonly lingering: Lingering;
+  /** Counts a tenure among those that a closing coordinator waits for. */
+  readonly admit: (tenure: Tenure) => void;
+  /** It is over. */
+  readonly dismiss: (tenure: Tenure) => void;
+  /** Work that goes on after its caller was answered; closing waits for it, too. */
+  readonly inBackground: (work: Promise<unknown>) => void;
+}
+
+/** What tells queues apart, and how their errors name them. */
+export interface LineIdentity extends TicketQueue {
+  /** For error messages: `lock "invoice:42"`. */
+  readonly name: string;
+  /** For how long a key may be passed on in this process, in milliseconds; 0: never. */
+  readonly handoffMs: number;
+  readonly lossOf: (reason: Error) => Error;
+  readonly timeoutOf: (waitedMs: number) => Error;
+}
 
 /** What may become of a key after the tenure of whoever asks. */
 export interface Keeping {

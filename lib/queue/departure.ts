@@ -6,7 +6,7 @@ import { sleep } from '../runtime/clock.ts';
 import { saysLeaseIsGone, type Session } from '../session/session.ts';
 import { repeat } from '../store/repeat.ts';
 import type { TransactionResponse } from '../store/store.ts';
-import type { TicketContext } from './ticket.ts';
+import type { TicketContext } from './ticket-context.ts';
 
 /** How a ticket came to its end: it was deleted, or it was not there any more although nobody of ours had deleted it. */
 export type Departure = 'left' | 'missing';

@@ -8,46 +8,12 @@
  * What becomes of the ticket then, which need not leave with its first tenure, is in custody.ts.
  */
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
-import type { Health } from '../health/health.ts';
 import { abortable, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
-import type { Session } from '../session/session.ts';
 import { asPublicError } from '../store/store-error.ts';
-import { Custody, type Claimant, type Keeping } from './custody.ts';
-import type { Lingering } from './lingering.ts';
+import { Custody, type Claimant, type Keeping, type LineIdentity, type QueueContext } from './custody.ts';
 import type { Tenure } from './tenure.ts';
-import { Ticket, type TicketContext } from './ticket.ts';
-
-/** What the lines of one coordinator share. */
-export interface QueueContext extends TicketContext {
-  readonly health: Health;
-  readonly session: (signal: AbortSignal) => Promise<Session>;
-  /** The session, if there is a valid one now. */
-  readonly currentSession: () => Session | undefined;
-  readonly lingering: Lingering;
-  /** Counts a tenure among those that a closing coordinator waits for. */
-  readonly admit: (tenure: Tenure) => void;
-  /** It is over. */
-  readonly dismiss: (tenure: Tenure) => void;
-  /** Work that goes on after its caller was answered; closing waits for it, too. */
-  readonly inBackground: (work: Promise<unknown>) => void;
-}
-
-/** What tells queues apart, and how their errors name them. */
-export interface LineIdentity {
-  /** The prefix of the queue's keys. */
-  readonly prefix: string;
-  /** For error messages: `lock "invoice:42"`. */
-  readonly name: string;
-  /** What stands in the queue's keys: nothing for a lock, the proclaimed value for an election. */
-  readonly value: string;
-  /** A held key is watched only after this long, in milliseconds. */
-  readonly watchAfterMs: number;
-  /** For how long a key may be passed on in this process, in milliseconds; 0: never. */
-  readonly handoffMs: number;
-  readonly lossOf: (reason: Error) => Error;
-  readonly timeoutOf: (waitedMs: number) => Error;
-}
+import { Ticket } from './ticket.ts';
 
 export interface JoinOptions extends Keeping {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */

@@ -1,7 +1,7 @@
 import type { RangeRequest, RangeResponse } from '../store/store.ts';
 import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
 import type { Sighting } from './lookout.ts';
-import type { TicketContext } from './ticket.ts';
+import type { TicketContext } from './ticket-context.ts';
 
 /** In a queue with more before us, only the last of them is watched: the others' coming and going is none of our business yet. */
 const MOST_NAMED = 16;

@@ -20,39 +20,18 @@
  * 5. leave: see departure.ts.
  */
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
-import { repeat, type Repetition } from '../store/repeat.ts';
+import { repeat } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, Operation, Store, TransactionResponse } from '../store/store.ts';
+import type { Compare, Operation, TransactionResponse } from '../store/store.ts';
 import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
 import { settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
-import type { GroupCommit, QueueTransaction } from './group-commit.ts';
-import type { Lookout } from './lookout.ts';
+import type { QueueTransaction } from './group-commit.ts';
 import { newest, Predecessors } from './predecessors.ts';
+import type { TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
-
-/** What a ticket needs of its coordinator. */
-export interface TicketContext {
-  readonly runtime: Runtime;
-  readonly store: Store;
-  readonly group: GroupCommit;
-  readonly repetition: Repetition;
-  readonly epochKey: string;
-  readonly lookout: (prefix: string) => Lookout;
-  /** A call failed: find out whether there is contact, and wait until there is. Ends when the session does. */
-  readonly contact: (session: Session, error: StoreError) => Promise<void>;
-  readonly giveUp: (session: Session, reason: Error) => void;
-}
-
-/** What a ticket is to know of its queue. */
-export interface TicketQueue {
-  readonly prefix: string;
-  readonly value: string;
-  readonly watchAfterMs: number;
-}
 
 export class Ticket implements KeyOwner {
   readonly queue: string;

@@ -1,0 +1,30 @@
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Session } from '../session/session.ts';
+import type { Repetition } from '../store/repeat.ts';
+import type { StoreError } from '../store/store-error.ts';
+import type { Store } from '../store/store.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { Lookout } from './lookout.ts';
+
+/** What a ticket needs of its coordinator. */
+export interface TicketContext {
+  readonly runtime: Runtime;
+  readonly store: Store;
+  readonly group: GroupCommit;
+  readonly repetition: Repetition;
+  readonly epochKey: string;
+  readonly lookout: (prefix: string) => Lookout;
+  /** A call failed: find out whether there is contact, and wait until there is. Ends when the session does. */
+  readonly contact: (session: Session, error: StoreError) => Promise<void>;
+  readonly giveUp: (session: Session, reason: Error) => void;
+}
+
+/** What a ticket is to know of its queue. */
+export interface TicketQueue {
+  /** The prefix of the queue's keys. */
+  readonly prefix: string;
+  /** What stands in its own key: nothing for a lock, the proclaimed value for an election. */
+  readonly value: string;
+  /** A held key is watched only after this long, in milliseconds. */
+  readonly watchAfterMs: number;
+}
