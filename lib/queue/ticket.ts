@@ -33,6 +33,9 @@ import { newest, Predecessors } from './predecessors.ts';
 import type { TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
 
+/** Made once: an error looks at the stack, which would be a good part of a release. */
+const HAS_LEFT = new Error('the ticket was left');
+
 export class Ticket implements KeyOwner {
   readonly queue: string;
   readonly key: string;
@@ -195,7 +198,7 @@ export class Ticket implements KeyOwner {
       departure = await withdraw(this.#context, this, this.#createRevision);
     }
     this.session.disown(this);
-    this.#stop.abort(new Error('the ticket was left'));
+    this.#stop.abort(HAS_LEFT);
     return departure;
   }
 

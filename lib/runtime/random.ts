@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** Chance, injected: the simulation replays it from a seed. */
 export interface Random {
@@ -8,7 +8,18 @@ export interface Random {
   bits64(): bigint;
 }
 
+/** A page from the system at a time: asking it for each number would be a good part of an acquire. */
+const page = Buffer.alloc(4_096);
+let used = page.length;
+
 export const systemRandom: Random = {
   uniform: () => Math.random(),
-  bits64: () => randomBytes(8).readBigUInt64BE(),
+  bits64: () => {
+    if (used === page.length) {
+      randomFillSync(page);
+      used = 0;
+    }
+    used += 8;
+    return page.readBigUInt64BE(used - 8);
+  },
 };
