@@ -23,17 +23,20 @@ test.after.always(async () => {
 });
 
 /* The cases of one server run one at a time, since they count revisions; the servers run beside each other. */
-for (const version of etcdVersions) {
-  let previous: Promise<unknown> = Promise.resolve();
+const previousOf = new Map<EtcdVersion, Promise<unknown>>();
+for (const [version, unary] of [
+  ...etcdVersions.map((each) => [each, 'http2'] as const),
+  ['3.5.30', 'grpc-js'] as const,
+]) {
   for (const [index, { title, run }] of storeContract.entries()) {
-    test(`${title} (etcd ${version})`, async (t) => {
+    test(`${title} (etcd ${version}, ${unary})`, async (t) => {
       const server = servers.get(version) as EtcdServer;
-      const connect = (): Store => createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-      const turn = previous;
+      const connect = (): Store => createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], unary });
+      const previous = previousOf.get(version) ?? Promise.resolve();
       const store = connect();
-      const done = turn.then(() =>
+      const done = previous.then(() =>
         run(t, store, {
-          prefix: `contract/${index}/`,
+          prefix: `contract-${unary}/${index}/`,
           newLease: () => randomBytes(8).readBigUInt64BE() >> 1n,
           pass: (durationMs) => sleep(durationMs),
           compact: async (revision) => {
@@ -42,7 +45,10 @@ for (const version of etcdVersions) {
           connect: async () => connect(),
         }),
       );
-      previous = done.catch(() => undefined);
+      previousOf.set(
+        version,
+        done.catch(() => undefined),
+      );
       try {
         await done;
       } finally {

@@ -14,8 +14,9 @@ export interface AuthOptions {
 /** How long a member may take to check a password, which costs it some effort on purpose. */
 const ASK_TIMEOUT_MS = 5_000;
 
-/** A token, as the metadata that carries it. */
+/** A token, if there is one, and the metadata that carries it. */
 export interface Credentials {
+  readonly token: string | undefined;
   readonly metadata: Metadata;
 }
 
@@ -38,7 +39,7 @@ export class Authentication {
       if (typeof auth.password !== 'string') throw new TypeError('Expected auth.password to be text');
     }
     this.#auth = auth;
-    if (auth === undefined) this.#credentials = { metadata: newMetadata() };
+    if (auth === undefined) this.#credentials = credentialsOf(undefined);
   }
 
   /** Whether a refused token can be replaced. */
@@ -72,7 +73,7 @@ export class Authentication {
     return this.#open
       .run('read', 'authenticate', { timeoutMs: ASK_TIMEOUT_MS }, async (bounds) => {
         const request = { name: username, password };
-        const call = await connection.unary('authenticate', request, newMetadata(), bounds.deadline);
+        const call = connection.line.unary('authenticate', request, credentialsOf(undefined), bounds.remainingMs);
         bounds.onEnd(() => call.cancel());
         const answer = await call.answer;
         if ('response' in answer) return this.#keep(answer.response.token);
@@ -84,17 +85,16 @@ export class Authentication {
   }
 
   #keep(token: string | undefined): Credentials {
-    const metadata = newMetadata();
-    if (token !== undefined) metadata.set('token', token);
-    return (this.#credentials = { metadata });
+    return (this.#credentials = credentialsOf(token));
   }
 }
 
 /** "hasleader": a member that has lost the cluster refuses at once, and ends its streams, instead of being silent. */
-function newMetadata(): Metadata {
+function credentialsOf(token: string | undefined): Credentials {
   const metadata = new Metadata();
   metadata.set('hasleader', 'true');
-  return metadata;
+  if (token !== undefined) metadata.set('token', token);
+  return { token, metadata };
 }
 
 function isNotEnabled(status: GrpcStatus): boolean {

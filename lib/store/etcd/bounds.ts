@@ -46,11 +46,6 @@ export class Bounds {
     return Math.max(0, this.#timeoutMs - elapsedMs(this.#startedAt, this.#clock.now()));
   }
 
-  /** When it ends, for gRPC, which takes a point in wall-clock time and turns it into a timer at once. */
-  get deadline(): Date {
-    return new Date(this.#clock.now().wallMs + this.remainingMs);
-  }
-
   /** A request has left, or no trace of it is left at the server because it was refused. */
   set sent(sent: boolean) {
     this.#sent = sent;

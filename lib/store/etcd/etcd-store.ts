@@ -16,7 +16,10 @@ import type {
 } from '../store.ts';
 import { Authentication, type AuthOptions } from './authentication.ts';
 import { UnaryCalls } from './calls.ts';
-import { parseEndpoints } from './endpoints.ts';
+import { parseEndpoints, type Endpoint } from './endpoints.ts';
+import { GrpcLine } from './grpc-line.ts';
+import { Http2Line } from './http2-line.ts';
+import type { Line } from './line.ts';
 import { Members } from './members.ts';
 import { OpenCalls } from './open-calls.ts';
 import { Renewals } from './renewals.ts';
@@ -35,6 +38,11 @@ export interface EtcdStoreOptions {
    * @default 128
    */
   readonly maxInFlight?: number | undefined;
+  /**
+   * What carries the unary calls: node:http2, or gRPC's library, which carries the streams in any case.
+   * @default 'http2'
+   */
+  readonly unary?: 'http2' | 'grpc-js' | undefined;
 }
 
 /**
@@ -50,7 +58,11 @@ export function createEtcdStore(runtime: Runtime, options: EtcdStoreOptions): St
  * Each goes on to another member by itself when its own gives reason to.
  */
 class EtcdStore implements Store {
-  readonly #members: { readonly calls: Members; readonly watches: Members; readonly renewals: Members };
+  readonly #members: {
+    readonly calls: Members;
+    readonly watches: Members<GrpcLine>;
+    readonly renewals: Members<GrpcLine>;
+  };
   readonly #open: OpenCalls;
   readonly #calls: UnaryCalls;
   readonly #renewals: Renewals;
@@ -65,8 +77,13 @@ class EtcdStore implements Store {
       throw new TypeError(`Expected https endpoints with \`tls\`, got ${JSON.stringify(endpoints[0]?.url)}`);
     }
     const context = secure ? secureContext(options.tls ?? {}) : undefined;
-    const members = (): Members => new Members(runtime, endpoints, context);
-    this.#members = { calls: members(), watches: members(), renewals: members() };
+    const grpc = (endpoint: Endpoint): GrpcLine => new GrpcLine(runtime.clock, endpoint, context);
+    const http2 = (endpoint: Endpoint): Http2Line => new Http2Line(runtime, endpoint, context);
+    this.#members = {
+      calls: new Members<Line>(runtime, endpoints, options.unary === 'grpc-js' ? grpc : http2),
+      watches: new Members(runtime, endpoints, grpc),
+      renewals: new Members(runtime, endpoints, grpc),
+    };
     this.#open = new OpenCalls(runtime.clock);
     const authentication = new Authentication(this.#open, options.auth);
     this.#calls = new UnaryCalls(runtime, this.#open, this.#members.calls, authentication, { maxInFlight });

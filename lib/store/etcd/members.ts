@@ -1,21 +1,19 @@
-import type { SecureContext } from 'node:tls';
 import type { Random } from '../../runtime/random.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Connection } from './connection.ts';
 import type { Endpoint } from './endpoints.ts';
+import type { Line } from './line.ts';
 
 /**
  * The members of a cluster, of which one is in use until it gives reason to suspect it. Then the next one is, in an order that each
  * process draws for itself, so that the clients of a lost member spread over the others.
  */
-export class Members {
-  readonly #connections: readonly Connection[];
+export class Members<L extends Line = Line> {
+  readonly #connections: readonly Connection<L>[];
   #current = 0;
 
-  constructor(runtime: Runtime, endpoints: readonly Endpoint[], secureContext: SecureContext | undefined) {
-    this.#connections = shuffled(endpoints, runtime.random).map(
-      (endpoint) => new Connection(runtime.clock, endpoint, secureContext),
-    );
+  constructor(runtime: Runtime, endpoints: readonly Endpoint[], open: (endpoint: Endpoint) => L) {
+    this.#connections = shuffled(endpoints, runtime.random).map((endpoint) => new Connection(endpoint, open));
   }
 
   get size(): number {
@@ -23,13 +21,13 @@ export class Members {
   }
 
   /** The member in use. */
-  get current(): Connection {
+  get current(): Connection<L> {
     /* There is at least one: parseEndpoints has seen to that. */
-    return this.#connections[this.#current] as Connection;
+    return this.#connections[this.#current] as Connection<L>;
   }
 
   /** Leaves `connection` for the next member, unless another call has done so already. */
-  suspect(connection: Connection): void {
+  suspect(connection: Connection<L>): void {
     if (connection === this.current) this.#current = (this.#current + 1) % this.#connections.length;
   }
 

@@ -3,11 +3,12 @@ import type { Authentication, Credentials } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { isMemberSuspect } from './grpc-errors.ts';
+import type { Line } from './line.ts';
 import type { Members } from './members.ts';
 
-export interface Reached {
+export interface Reached<L extends Line> {
   /** It is up: what is handed to it now is sent. */
-  readonly connection: Connection;
+  readonly connection: Connection<L>;
   readonly credentials: Credentials;
 }
 
@@ -15,7 +16,11 @@ export interface Reached {
  * Finds a member that is connected and knows us: the one in use, else each of the others in turn, each within its share of the time
  * that is left. Nothing of the caller's is sent, so a failure here never leaves an outcome open. Throws the last member's failure.
  */
-export async function reach(members: Members, authentication: Authentication, bounds: Bounds): Promise<Reached> {
+export async function reach<L extends Line>(
+  members: Members<L>,
+  authentication: Authentication,
+  bounds: Bounds,
+): Promise<Reached<L>> {
   for (let untried = members.size; ; untried--) {
     bounds.throwIfEnded();
     const connection = members.current;

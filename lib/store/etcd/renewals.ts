@@ -6,6 +6,7 @@ import type { Authentication } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { classify, isMemberSuspect, isStaleToken, type GrpcStatus } from './grpc-errors.ts';
+import type { GrpcLine } from './grpc-line.ts';
 import type { Members } from './members.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { reach } from './reach.ts';
@@ -15,7 +16,7 @@ type Answer = { readonly response: ILeaseKeepAliveResponse } | { readonly status
 
 /** The stream that renewals go over. */
 interface Line {
-  readonly connection: Connection;
+  readonly connection: Connection<GrpcLine>;
   readonly stream: ClientDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
   /** Who waits for the next answer. */
   receive: ((answer: Answer) => void) | undefined;
@@ -35,13 +36,13 @@ interface Line {
  */
 export class Renewals {
   readonly #open: OpenCalls;
-  readonly #members: Members;
+  readonly #members: Members<GrpcLine>;
   readonly #authentication: Authentication;
   /** One at a time, in order. */
   readonly #turn = new Bulkhead(1);
   #line: Line | undefined;
 
-  constructor(open: OpenCalls, members: Members, authentication: Authentication) {
+  constructor(open: OpenCalls, members: Members<GrpcLine>, authentication: Authentication) {
     this.#open = open;
     this.#members = members;
     this.#authentication = authentication;
@@ -90,7 +91,7 @@ export class Renewals {
     }
   }
 
-  async #exchange(lease: bigint, connection: Connection, metadata: Metadata, share: Bounds): Promise<Answer> {
+  async #exchange(lease: bigint, connection: Connection<GrpcLine>, metadata: Metadata, share: Bounds): Promise<Answer> {
     const line = this.#line?.connection === connection ? this.#line : await this.#dial(connection, metadata);
     const answered = new Promise<Answer>((resolve) => {
       line.receive = resolve;
@@ -113,9 +114,9 @@ export class Renewals {
     return answer;
   }
 
-  async #dial(connection: Connection, metadata: Metadata): Promise<Line> {
+  async #dial(connection: Connection<GrpcLine>, metadata: Metadata): Promise<Line> {
     this.#drop(this.#line);
-    const stream = await connection.stream('leaseKeepAlive', metadata);
+    const stream = await connection.line.stream('leaseKeepAlive', metadata);
     const line: Line = { connection, stream, receive: undefined };
     this.#line = line;
     const broke = (status: GrpcStatus): void => {

@@ -5,6 +5,7 @@ import type { WatchRequest } from '../store.ts';
 import type { Credentials } from './authentication.ts';
 import type { Connection } from './connection.ts';
 import { classify, type GrpcStatus } from './grpc-errors.ts';
+import type { GrpcLine } from './grpc-line.ts';
 import { RevisionBatches, type SizedBatch } from './revision-batches.ts';
 import { revisionOf, toRange } from './wire.ts';
 
@@ -35,7 +36,7 @@ const REFUSED = '-1';
  * A watch that the server refuses or cancels ends alone. When the stream ends, all of its watches do.
  */
 export class WatchStream {
-  readonly connection: Connection;
+  readonly connection: Connection<GrpcLine>;
   readonly credentials: Credentials;
   readonly #stream: ClientDuplexStream<IWatchRequest, IWatchResponse>;
   readonly #onOver: (stream: WatchStream, status: GrpcStatus | undefined) => void;
@@ -47,7 +48,7 @@ export class WatchStream {
 
   /** `onOver` is called once: with a status if the stream broke, without one after its last watch has left. */
   constructor(
-    connection: Connection,
+    connection: Connection<GrpcLine>,
     credentials: Credentials,
     stream: ClientDuplexStream<IWatchRequest, IWatchResponse>,
     onOver: (stream: WatchStream, status: GrpcStatus | undefined) => void,
@@ -152,7 +153,7 @@ export class WatchStream {
   }
 }
 
-function whyCancelled(response: IWatchResponse, connection: Connection): StoreError {
+function whyCancelled(response: IWatchResponse, connection: Connection<GrpcLine>): StoreError {
   const compactRevision = BigInt(response.compact_revision);
   if (compactRevision > 0n) {
     return new StoreError('compacted', 'permanent', `The history before revision ${compactRevision} is compacted`, {

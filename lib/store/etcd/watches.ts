@@ -4,6 +4,7 @@ import type { Authentication } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import { Feed, type FeedLimits } from './feed.ts';
 import { isStaleToken, type GrpcStatus } from './grpc-errors.ts';
+import type { GrpcLine } from './grpc-line.ts';
 import type { Members } from './members.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { reach } from './reach.ts';
@@ -30,7 +31,7 @@ const FEED_LIMITS: FeedLimits = { events: 10_000, bytes: 64 * 1024 * 1024 };
  */
 export class Watches {
   readonly #open: OpenCalls;
-  readonly #members: Members;
+  readonly #members: Members<GrpcLine>;
   readonly #authentication: Authentication;
   readonly #feeds = new Set<Feed>();
   readonly #streams = new Set<WatchStream>();
@@ -38,7 +39,7 @@ export class Watches {
   #current: WatchStream | undefined;
   #opening: Promise<WatchStream> | undefined;
 
-  constructor(open: OpenCalls, members: Members, authentication: Authentication) {
+  constructor(open: OpenCalls, members: Members<GrpcLine>, authentication: Authentication) {
     this.#open = open;
     this.#members = members;
     this.#authentication = authentication;
@@ -132,7 +133,7 @@ export class Watches {
     const stream = new WatchStream(
       connection,
       credentials,
-      await connection.stream('watch', credentials.metadata),
+      await connection.line.stream('watch', credentials.metadata),
       this.#onOver,
     );
     this.#streams.add(stream);
