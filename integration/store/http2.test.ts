@@ -193,13 +193,13 @@ test('a connection that was cut is made anew by the next call', async (t) => {
 });
 
 test('a call that is cancelled is taken back at the server', async (t) => {
-  let closedWith: number | undefined;
+  let settle = (_: number): void => {};
+  const closedWith = new Promise<number>((resolve) => {
+    settle = resolve;
+  });
   await using server = await Scripted.start((stream) => {
-    stream.once('close', () => {
-      closedWith = stream.rstCode;
-    });
+    stream.once('close', () => settle(stream.rstCode));
   });
   t.is((await verdictOf(server.range(100))).result, 'timeout transient');
-  while (closedWith === undefined) await new Promise((resolve) => setImmediate(resolve));
-  t.is(closedWith, 8);
+  t.is(await closedWith, 8);
 });
