@@ -2,6 +2,8 @@
 export const long = [
   'integration/cache/on-demand.test.ts',
   'integration/demo.test.ts',
+  'integration/differential/differential.test.ts',
+  'integration/differential/messages.test.ts',
   'integration/election/cost.test.ts',
   'integration/election/many-faults.test.ts',
   'integration/lock/partition.test.ts',
@@ -12,5 +14,4 @@ export const long = [
   'integration/schedule/year.test.ts',
   'integration/servers/partitions.test.ts',
   'integration/store/model.test.ts',
-  'integration/testing/wire.test.ts',
 ];

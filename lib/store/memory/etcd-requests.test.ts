@@ -148,13 +148,32 @@ test('a put that a delete without an end covers is let through, as etcd does it'
   t.is(cluster.get('y'), undefined);
 });
 
+const lackingBoth = { type: 'put', key: 'x', value: '', lease: 8n, ignoreValue: true } as const;
+
+test('of a put that lacks its lease and its key, etcd names the lease, or within a transaction the key', (t) => {
+  const cluster = filled();
+  const refusalTo = (put: EtcdOperation): string | undefined =>
+    refusalOf(cluster, { compare: [], then: [put] })?.status.details;
+  t.is(refusalTo({ ...lackingBoth, isAlone: true }), 'etcdserver: requested lease not found');
+  t.is(refusalTo(lackingBoth), 'etcdserver: key not found');
+});
+
+test('of a request that is wrong and too large, etcd names what is wrong', (t) => {
+  const cluster = filled();
+  const bytes = 2 * 1024 * 1024;
+  const refusalTo = (key: string): string | undefined =>
+    refusalOf(cluster, { compare: [], then: [put(key)] }, bytes)?.status.details;
+  t.is(refusalTo(''), 'etcdserver: key is not provided');
+  t.is(refusalTo('x'), 'etcdserver: request is too large');
+});
+
 function put(key: string): EtcdOperation {
   return { type: 'put', key, value: '' };
 }
 
-function refusalOf(cluster: MemoryCluster, transaction: EtcdTransaction): Refusal | undefined {
+function refusalOf(cluster: MemoryCluster, transaction: EtcdTransaction, bytes?: number): Refusal | undefined {
   try {
-    cluster.transact(transaction);
+    cluster.transact(transaction, bytes);
     return undefined;
   } catch (error) {
     if (error instanceof Refusal) return error;

@@ -37,6 +37,8 @@ export interface EtcdPut {
   readonly ignoreLease?: boolean;
   /** Whether the answer tells what was there before. */
   readonly prevKv?: boolean;
+  /** Whether it is a request of its own. Etcd then looks for its lease before it looks for its key, and not the other way round. */
+  readonly isAlone?: boolean;
 }
 
 export type EtcdDelete = { readonly type: 'delete'; readonly prevKv?: boolean } & EtcdSpan;

@@ -148,10 +148,11 @@ export class MemoryCluster {
 
   /**
    * An operator's hand in the store, and all that etcd's protocol has. These work whatever state the cluster is in, and at once. They
-   * throw a {@link Refusal} where etcd refuses.
+   * throw a {@link Refusal} where etcd refuses. `bytes`: what the request takes on its way through raft, for a write.
    */
-  transact(transaction: EtcdTransaction): EtcdTransactionResponse {
+  transact(transaction: EtcdTransaction, bytes = 0): EtcdTransactionResponse {
     this.#checkTransaction(transaction);
+    checkSize(bytes);
     return this.#transact(transaction, 'operator');
   }
 

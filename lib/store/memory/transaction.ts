@@ -122,12 +122,15 @@ function checkPath(view: ReadView, leases: LeaseView, path: Path): void {
   checkRevisions(view, operations);
 }
 
-function checkPut(view: ReadView, leases: LeaseView, { key, lease = 0n, ignoreValue, ignoreLease }: EtcdPut): void {
+function checkPut(view: ReadView, leases: LeaseView, put: EtcdPut): void {
+  const { key, lease = 0n, ignoreValue, ignoreLease, isAlone } = put;
+  const lacksLease = lease !== 0n && !leases.has(lease);
+  if (lacksLease && isAlone === true) throw leaseNotFound(lease);
   const needsKey = ignoreValue === true || ignoreLease === true;
   if (needsKey && view.range({ key }).count === 0) {
     throw new Refusal('key-not-found', `there is no ${JSON.stringify(key)} whose value or lease could be kept`);
   }
-  if (lease !== 0n && !leases.has(lease)) throw leaseNotFound(lease);
+  if (lacksLease) throw leaseNotFound(lease);
 }
 
 function checkRevisions(view: ReadView, operations: readonly EtcdOperation[]): void {

@@ -1,6 +1,5 @@
-import type { EtcdOperation, EtcdOperationResponse, EtcdTransaction } from '../../store/memory/etcd-requests.ts';
+import type { EtcdOperation, EtcdOperationResponse } from '../../store/memory/etcd-requests.ts';
 import type { MemoryCluster } from '../../store/memory/memory-cluster.ts';
-import { checkSize } from '../../store/memory/transaction-check.ts';
 import { isWrite } from '../../store/memory/transaction.ts';
 import type { ServiceHandlers } from './grpc-server.ts';
 import type { Member } from './member.ts';
@@ -26,9 +25,7 @@ export function keyValueService(cluster: MemoryCluster, member: Member): Service
     operation: T,
     bytes: number,
   ): Extract<EtcdOperationResponse, { readonly type: T['type'] }> => {
-    const transaction: EtcdTransaction = { compare: [], then: [operation] };
-    checkSize(bytes + ENVELOPE_BYTES);
-    const [response] = cluster.transact(transaction).responses;
+    const [response] = cluster.transact({ compare: [], then: [operation] }, bytes + ENVELOPE_BYTES).responses;
     return response as Extract<EtcdOperationResponse, { readonly type: T['type'] }>;
   };
 
@@ -36,7 +33,7 @@ export function keyValueService(cluster: MemoryCluster, member: Member): Service
     unary: {
       range: (request: RangeRequest): RangeResponse => fromRange(cluster.range(toRange(request)), member.header()),
       put: (request: PutRequest, bytes): PutResponse => {
-        const response = writeOne(toPut(request), bytes);
+        const response = writeOne({ ...toPut(request), isAlone: true }, bytes);
         return fromPut(response, member.header());
       },
       deleteRange: (request: DeleteRangeRequest, bytes): DeleteRangeResponse => {
@@ -45,9 +42,8 @@ export function keyValueService(cluster: MemoryCluster, member: Member): Service
       },
       txn: (request: TxnRequest, bytes): TxnResponse => {
         const transaction = toTransaction(request);
-        if (isWrite(transaction)) checkSize(bytes + ENVELOPE_BYTES);
         const before = cluster.revision;
-        const answer = cluster.transact(transaction);
+        const answer = cluster.transact(transaction, isWrite(transaction) ? bytes + ENVELOPE_BYTES : 0);
         return fromTransaction(answer, member.header(), before);
       },
       compact: ({ revision }: { readonly revision: string }): { readonly header: Header } => {

@@ -3,15 +3,27 @@ import { serviceDefinitions, type EtcdService } from '../../lib/store/etcd/proto
 
 const services: readonly EtcdService[] = ['KV', 'Watch', 'Lease', 'Cluster', 'Maintenance', 'Auth'];
 
+export interface WireRequest {
+  readonly service: EtcdService;
+  readonly method: string;
+  readonly request: object;
+}
+
+/** What a server said: its message, or gRPC's code and its own words. */
+export type Answer =
+  | { readonly message: unknown }
+  | { readonly refused: { readonly code: number; readonly details: string } };
+
 type Unary = (
   request: object,
-  callback: (error: { code: number; details: string } | null, answer: unknown) => void,
+  callback: (error: { code: number; details: string } | null, message: unknown) => void,
 ) => void;
 type Stream = () => ClientDuplexStream<object, Record<string, unknown>>;
 
 /** A client that adds nothing to gRPC: what is sent is what is said, and what comes back is kept, errors included. */
 export class WireClient implements Disposable {
   readonly #clients: ReadonlyMap<EtcdService, Client>;
+  #renewals: ClientDuplexStream<object, Record<string, unknown>> | undefined;
 
   private constructor(clients: ReadonlyMap<EtcdService, Client>) {
     this.#clients = clients;
@@ -27,13 +39,13 @@ export class WireClient implements Disposable {
     return new WireClient(new Map(clients));
   }
 
-  /** The answer, or how it was refused. Names of servers and what the clock decides are taken out. */
-  async call(service: EtcdService, method: string, request: object): Promise<unknown> {
+  async call({ service, method, request }: WireRequest): Promise<Answer> {
+    if (method === 'leaseKeepAlive') return await this.#renew(request);
     const client = this.#client(service);
     const call = (client as unknown as Readonly<Record<string, Unary>>)[method] as Unary;
     return await new Promise((resolve) => {
-      call.call(client, request, (error, answer) =>
-        resolve(error === null ? comparable(answer) : { code: error.code, details: error.details }),
+      call.call(client, request, (error, message) =>
+        resolve(error === null ? { message } : { refused: { code: error.code, details: error.details } }),
       );
     });
   }
@@ -44,7 +56,27 @@ export class WireClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#renewals?.cancel();
     for (const client of this.#clients.values()) client.close();
+  }
+
+  /** Renewals have one stream, on which each is answered by one message. */
+  async #renew(request: object): Promise<Answer> {
+    if (this.#renewals === undefined) {
+      const client = this.#client('Lease') as unknown as { readonly leaseKeepAlive: Stream };
+      this.#renewals = client.leaseKeepAlive();
+      this.#renewals.on('error', () => undefined);
+    }
+    const renewals = this.#renewals;
+    return await new Promise((resolve, reject) => {
+      const broken = (): void => reject(new Error('The stream of renewals ended'));
+      renewals.once('close', broken);
+      renewals.once('data', (message) => {
+        renewals.off('close', broken);
+        resolve({ message });
+      });
+      renewals.write(request);
+    });
   }
 
   #client(service: EtcdService): Client {
@@ -52,49 +84,35 @@ export class WireClient implements Disposable {
   }
 }
 
-/** One stream of watches, and what each of them was told. */
+/** One stream of watches, and what each of them was told. Etcd promises no order among the watches of a stream. */
 export class WatchMessages implements Disposable {
+  /** By watch. */
+  readonly messages: Map<string, Record<string, unknown>[]> = new Map();
   readonly #stream: ClientDuplexStream<object, Record<string, unknown>>;
-  readonly #messages = new Map<string, unknown[]>();
+  #count = 0;
 
   constructor(stream: ClientDuplexStream<object, Record<string, unknown>>) {
     this.#stream = stream;
     stream.on('data', (message: Record<string, unknown>) => {
       const id = String(message['watch_id']);
-      const messages = this.#messages.get(id) ?? [];
-      messages.push(comparable(message));
-      this.#messages.set(id, messages);
+      const messages = this.messages.get(id);
+      if (messages === undefined) this.messages.set(id, [message]);
+      else messages.push(message);
+      this.#count += 1;
     });
     stream.on('error', () => undefined);
+  }
+
+  /** How many messages there were, of all watches. */
+  get count(): number {
+    return this.#count;
   }
 
   send(request: object): void {
     this.#stream.write(request);
   }
 
-  /** By watch. Etcd promises no order among the watches of a stream. */
-  get messages(): Readonly<Record<string, readonly unknown[]>> {
-    return Object.fromEntries([...this.#messages].toSorted(([a], [b]) => Number(a) - Number(b)));
-  }
-
   [Symbol.dispose](): void {
     this.#stream.cancel();
   }
-}
-
-/** Bytes as text, and without what no two servers have in common. */
-function comparable(answer: unknown): unknown {
-  const text = JSON.stringify(answer, function (this: Record<string, unknown>, name, value: unknown) {
-    // A buffer has become JSON of its own before it gets here.
-    const original = this[name];
-    if (Buffer.isBuffer(original))
-      return original.length > 100 ? `${original.length} bytes` : original.toString('latin1');
-    if ((name === 'cluster_id' || name === 'member_id') && value !== '0') return 'somebody';
-    // What is left of a lease, in seconds.
-    if (name === 'TTL') return Number(value) > 0;
-    // Sets, which etcd keeps in Go's maps.
-    if (name === 'keys' && Array.isArray(original)) return original.map(String).toSorted();
-    return value;
-  });
-  return JSON.parse(text);
 }
