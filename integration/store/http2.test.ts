@@ -193,7 +193,7 @@ test('a connection that was cut is made anew by the next call', async (t) => {
 });
 
 test('a call that is cancelled is taken back at the server', async (t) => {
-  let settle = (_: number): void => {};
+  let settle: (code: number) => void = () => {};
   const closedWith = new Promise<number>((resolve) => {
     settle = resolve;
   });
