@@ -116,3 +116,24 @@ test('an observer who may not read is told so', async (t) => {
   const sequence = coordinator.election('reporter').observe();
   await t.throwsAsync(world.settle(sequence.next()), { instanceOf: AccessDeniedError });
 });
+
+test('a revision that is the first after a gap is one step, too: nobody is told of an absence that never was', async (t) => {
+  const { world, store, seen } = await observed();
+  world.cluster.put(`${QUEUE}1`, 'a');
+  await world.advance(100);
+  const mend = store.faults.cutOff();
+  for (let count = 0; count < 3; count += 1) world.cluster.put('elsewhere', String(count));
+  world.cluster.compact();
+  await world.advance(20_000);
+  mend();
+  await world.advance(20_000);
+  world.cluster.transact({
+    compare: [],
+    then: [
+      { type: 'delete', key: `${QUEUE}1` },
+      { type: 'put', key: `${QUEUE}2`, value: 'b' },
+    ],
+  });
+  await world.advance(1_000);
+  t.deepEqual(seen, ['nobody', 'stranger=a', 'stranger=b']);
+});

@@ -1,4 +1,4 @@
-import type { Change } from '../replica/contents.ts';
+import { revisionOfChange, type Change } from '../replica/contents.ts';
 import type { Follower, Replica } from '../replica/replica.ts';
 import type { ReplicaShare } from '../replica/replicas.ts';
 import { linkSignals } from '../runtime/abort.ts';
@@ -129,8 +129,7 @@ function byRevision(changes: readonly Change[]): (readonly Change[])[] {
   const groups: Change[][] = [];
   let last: bigint | 'resync' | undefined;
   for (const change of changes) {
-    const revision = change.type === 'put' ? change.entry.modRevision : change.revision;
-    const id = change.resynced === true ? 'resync' : revision;
+    const id = change.resynced === true ? 'resync' : revisionOfChange(change);
     if (id === last) groups.at(-1)?.push(change);
     else groups.push([change]);
     last = id;

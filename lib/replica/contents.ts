@@ -6,6 +6,11 @@ export type Change =
   | { readonly type: 'put'; readonly entry: KeyValue; readonly resynced?: true }
   | { readonly type: 'delete'; readonly key: string; readonly revision: bigint; readonly resynced?: true };
 
+/** The revision at which something changed; of a resync, at which it is known to be so. */
+export function revisionOfChange(change: Change): bigint {
+  return change.type === 'put' ? change.entry.modRevision : change.revision;
+}
+
 /** The entries of a span, and about how much memory they take. */
 export class Contents {
   readonly #entries = new Map<string, KeyValue>();

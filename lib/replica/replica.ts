@@ -24,7 +24,7 @@ import type { Openings } from '../store/openings.ts';
 import type { Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { KeyValue, Span, Store, WatchEvent } from '../store/store.ts';
-import { Contents, difference, newest, type Change } from './contents.ts';
+import { revisionOfChange, Contents, difference, newest, type Change } from './contents.ts';
 import { Detour } from './detour.ts';
 import { Freshness } from './freshness.ts';
 import { HistoryChanged, Landmarks } from './landmarks.ts';
@@ -262,12 +262,16 @@ export class Replica {
     return changes;
   }
 
-  /** 5. Over a gap that has changed nothing in the end, it is the next change that tells of the gap: something may have come and gone. */
+  /**
+   * 5. Over a gap that has changed nothing in the end, it is the next revision that tells of the gap: something may have come and gone. All
+   * of it, since the parts of a revision never are apart.
+   */
   #withGap(changes: readonly Change[]): readonly Change[] {
-    const [first, ...rest] = changes;
+    const [first] = changes;
     if (!this.#isGapUntold || first === undefined) return changes;
     this.#isGapUntold = false;
-    return [{ ...first, resynced: true }, ...rest];
+    const next = revisionOfChange(first);
+    return changes.map((change) => (revisionOfChange(change) === next ? { ...change, resynced: true } : change));
   }
 
   /** One follower that throws starves nobody else. */

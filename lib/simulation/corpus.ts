@@ -27,4 +27,8 @@ export const corpus: readonly Find[] = [
     seed: 10958,
     was: 'A cache went back to what a proof had shown to be over, by events under way that led there and back: cache.test.ts.',
   },
+  {
+    seed: 20_954,
+    was: 'After a gap an observer was told of an absence between the parts of one revision: observation.test.ts.',
+  },
 ];
