@@ -58,6 +58,10 @@ export class SettingsReader {
     /* A server with stale reads can answer a list from before the backup was taken. */
     if (revision === 0n || this.#era !== this.#truth.era || revision < this.#truth.sinceRevision) return;
     const truth = this.#truth.at(revision);
+    if (!this.#shows(truth) && this.#isOfTheEraBefore(revision)) {
+      this.#era -= 1;
+      return;
+    }
     for (const key of this.#keys) {
       const [shown, stood] = [this.#cache.get(key), truth.get(key)];
       if (shown?.value === stood?.value && shown?.revision === stood?.revision) continue;
@@ -73,6 +77,20 @@ export class SettingsReader {
       history.violate('C3 the age is at least the staleness', `${name} says ${ageMs} ms, it is ${stalenessMs} ms`);
       this.#isOver = true;
     }
+  }
+
+  #shows(truth: ReadonlyMap<string, Standing>): boolean {
+    return this.#keys.every((key) => {
+      const [shown, stood] = [this.#cache.get(key), truth.get(key)];
+      return shown?.value === stood?.value && shown?.revision === stood?.revision;
+    });
+  }
+
+  /** A list that was answered between two restores can be under way during the second. It shows what stood there between them. */
+  #isOfTheEraBefore(revision: bigint): boolean {
+    const { era, sinceMs } = this.#truth;
+    const mayBe = era > 0 && this.#world.nowMs - sinceMs <= this.machine.options.timeoutMs;
+    return mayBe && this.#shows(this.#truth.at(revision, era - 1));
   }
 
   async #follow(): Promise<void> {

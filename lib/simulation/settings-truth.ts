@@ -27,6 +27,8 @@ export class SettingsTruth {
   readonly #beginnings: ReadonlyMap<string, Standing>[] = [new Map()];
   /** The revision with which this era began; what stood before it in the backup is not known here. */
   sinceRevision = 0n;
+  /** And when. */
+  sinceMs = 0;
   #position = 0;
 
   constructor(world: World, prefix: string) {
@@ -53,6 +55,7 @@ export class SettingsTruth {
     const { cluster } = this.#world;
     this.#position = cluster.log.length;
     this.sinceRevision = cluster.revision;
+    this.sinceMs = this.#world.nowMs;
     const entries = cluster.entries(this.#prefix);
     this.#beginnings.push(
       new Map(
@@ -66,9 +69,9 @@ export class SettingsTruth {
     return this.#state((_, at) => at < index, era);
   }
 
-  /** What stood there at a revision of this era. */
-  at(revision: bigint): Map<string, Standing> {
-    return this.#state((write) => write.revision <= revision, this.era);
+  /** What stood there at a revision of an era. */
+  at(revision: bigint, era: number = this.era): Map<string, Standing> {
+    return this.#state((write) => write.revision <= revision, era);
   }
 
   /** The first write of this era above a revision. */

@@ -24,6 +24,8 @@ export interface SimulationResult {
   readonly hash: string;
   readonly lines: readonly string[];
   readonly violations: readonly string[];
+  /** How much time passed in it. */
+  readonly virtualMs: number;
   /** What happened in it, for statistics: a run in which nothing happens proves nothing. */
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -67,7 +69,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
     counts.set(`${verb}: ${outcome}`, (counts.get(`${verb}: ${outcome}`) ?? 0) + 1);
   }
   const { lines, violations } = history;
-  return { seed, hash: history.hash(), lines, violations, counts };
+  return { seed, hash: history.hash(), lines, violations, virtualMs: world.nowMs, counts };
 }
 
 class Simulation {
