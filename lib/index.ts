@@ -18,6 +18,7 @@ export type { Leadership } from './election/leadership.ts';
 export { leaderReadiness, type ReadinessResponse } from './election/readiness.ts';
 export {
   AccessDeniedError,
+  CallRefusedError,
   ClosedError,
   ConfigInvalidError,
   CoordinationUnavailableError,
