@@ -20,7 +20,7 @@ const LAYERS = ['edge', 'orders', 'stock'] as const;
 const CALLS_PER_SECOND = 50;
 /** Three repeats, as is common. */
 const RETRY = { maxAttempts: 4, baseDelayMs: 50, maxDelayMs: 500 };
-/** What the service takes for one call: half of its time is taken up, and five times as much when it is slow. */
+/** What the service takes for one call. It is half as busy as it can be, and can do a fifth of what is wanted when it is slow. */
 const SERVICE_MS = 10;
 const SLOW_MS = 100;
 const BUDGET = { ratio: 0.1, minPerSecond: 1, capacity: 10 };

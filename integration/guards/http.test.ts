@@ -41,7 +41,7 @@ const startExpress: Start = async (guard) => {
   const app = express();
   const fence = httpGuard(guard, { resource: (request: express.Request) => `invoice:${String(request.params['id'])}` });
   app.put('/invoices/:id', fence, express.text(), (request, response) => {
-    stored.set(`invoice:${request.params['id']}`, `${request.body as string} under ${fencingToken(request)}`);
+    stored.set(`invoice:${String(request.params['id'])}`, `${request.body as string} under ${fencingToken(request)}`);
     response.send('stored');
   });
   return await listening(createServer(app), stored);
@@ -52,9 +52,10 @@ const startFastify: Start = async (guard) => {
   const app = fastify();
   const invoiceOf = ({ params }: { readonly params: unknown }): string =>
     `invoice:${(params as { readonly id: string }).id}`;
-  app.put('/invoices/:id', { onRequest: httpGuard(guard, { resource: invoiceOf }) }, async (request) => {
+  app.addHook('onRequest', httpGuard(guard, { resource: invoiceOf }));
+  app.put('/invoices/:id', (request, reply) => {
     stored.set(invoiceOf(request), `${request.body as string} under ${fencingToken(request)}`);
-    return 'stored';
+    void reply.send('stored');
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   return { url, stored, [Symbol.asyncDispose]: () => app.close() };
