@@ -14,6 +14,7 @@ import { StaleTokenError } from '../errors.ts';
 import { expectToken, parseToken } from '../queue/token.ts';
 import { systemClock, type Clock } from '../runtime/clock.ts';
 import { answerWithin } from './answer.ts';
+export type { FastifyReply, HttpResponse, NodeResponse } from './problem.ts';
 import {
   answer,
   malformedResource,

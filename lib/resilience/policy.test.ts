@@ -7,8 +7,8 @@ import { sleep } from '../runtime/clock.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
 import type { CallContext } from './attempt.ts';
-import type { PolicyOptions } from './policy-options.ts';
 import type { ExecuteOptions } from './execute-options.ts';
+import type { PolicyOptions } from './policy-options.ts';
 import { Policy } from './policy.ts';
 import type { Verdict } from './verdict.ts';
 

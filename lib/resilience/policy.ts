@@ -19,7 +19,7 @@
  */
 import { expectFunction, show } from '../arguments.ts';
 import { CallRefusedError, OutcomeUnknownError } from '../errors.ts';
-import { linkSignals, onAbort } from '../runtime/abort.ts';
+import { onAbort } from '../runtime/abort.ts';
 import { elapsedMs, sleep, systemClock, type Clock } from '../runtime/clock.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import { systemRandom, type Random } from '../runtime/random.ts';
@@ -59,7 +59,7 @@ export interface PolicyStats {
 interface Call<T> {
   readonly work: (context: CallContext) => Promise<T> | T;
   readonly idempotent: boolean;
-  readonly idempotencyKey: string;
+  readonly idempotencyKey: () => string;
   /** Of everything: the caller, and the deadline. */
   readonly signal: AbortSignal;
   readonly remainingMs: () => number;
@@ -113,7 +113,10 @@ export class Policy<F = never> {
   async execute<T>(work: (context: CallContext) => Promise<T> | T, options: ExecuteOptions = {}): Promise<T | F> {
     expectFunction('the work of execute', work);
     const { signal: caller, deadlineMs: wholeMs, detached, ...order } = completeExecuteOptions(options, this.#options);
-    const { idempotent, idempotencyKey = this.#newKey() } = order;
+    const { idempotent } = order;
+    /* Made when it is asked for: most work does not, and 128 random bits take longer than all else here. */
+    let key = order.idempotencyKey;
+    const idempotencyKey = (): string => (key ??= this.#newKey());
 
     this.#counts.calls += 1;
     const enclosing = detached ? undefined : enclosingAttempt();
@@ -121,11 +124,13 @@ export class Policy<F = never> {
     const remainingMs = (): number =>
       Math.max(0, Math.min(wholeMs - elapsedMs(startedAt, this.#clock.now()), enclosing?.remainingMs() ?? wholeMs));
 
-    const deadline = new AbortController();
     const leftMs = remainingMs();
-    const cancel = this.#clock.schedule(leftMs, () => deadline.abort(new DeadlineReached(leftMs)));
-    const { signal, unlink } = linkSignals(caller, enclosing?.signal, deadline.signal);
+    const stop = new AbortController();
+    const abort = (reason: unknown): void => stop.abort(reason);
+    const cancel = this.#clock.schedule(leftMs, () => abort(new DeadlineReached(leftMs)));
+    const listening = [onAbort(caller, abort), onAbort(enclosing?.signal, abort)];
     try {
+      const { signal } = stop;
       const call: Call<T> = { work, idempotent, idempotencyKey, signal, remainingMs, mayBeDone: false };
       const outcome = await this.#attempts(call);
       if ('value' in outcome) {
@@ -136,7 +141,7 @@ export class Policy<F = never> {
       return await this.#fallBack(outcome, idempotent);
     } finally {
       cancel();
-      unlink();
+      for (const end of listening) end();
     }
   }
 
@@ -269,7 +274,7 @@ export class Policy<F = never> {
     if (!call.mayBeDone || failure.kind === 'permanent' || failure.error instanceof OutcomeUnknownError) return failure;
     const error = new OutcomeUnknownError(
       `The call to ${this.name} has no known outcome (${textOf(failure.error)}). It may have been done, and may still be done later. ` +
-        `Repeat it only under its idempotency key, ${show(call.idempotencyKey)}, or once you have looked.`,
+        `Repeat it only under its idempotency key, ${show(call.idempotencyKey())}, or once you have looked.`,
       { cause: failure.error },
     );
     return { kind: failure.kind === 'cancelled' ? 'cancelled' : 'unknown', error };
