@@ -124,10 +124,11 @@ export class Policy<F = never> {
     const remainingMs = (): number =>
       Math.max(0, Math.min(wholeMs - elapsedMs(startedAt, this.#clock.now()), enclosing?.remainingMs() ?? wholeMs));
 
+    /* 2. */
     const leftMs = remainingMs();
     const stop = new AbortController();
     const abort = (reason: unknown): void => stop.abort(reason);
-    const cancel = this.#clock.schedule(leftMs, () => abort(new DeadlineReached(leftMs)));
+    const cancel = this.#clock.schedule(leftMs, () => abort(new DeadlineReached(Math.round(leftMs))));
     const listening = [onAbort(caller, abort), onAbort(enclosing?.signal, abort)];
     try {
       const { signal } = stop;
@@ -138,6 +139,7 @@ export class Policy<F = never> {
         return outcome.value;
       }
       this.#counts.failed += 1;
+      /* 1. */
       return await this.#fallBack(outcome, idempotent);
     } finally {
       cancel();
@@ -156,6 +158,7 @@ export class Policy<F = never> {
     };
   }
 
+  /** Step 3. */
   async #attempts<T>(call: Call<T>): Promise<{ readonly value: T } | Failure> {
     let last: Failure | undefined;
     for (let attempt = 1; ; attempt += 1) {
@@ -177,8 +180,10 @@ export class Policy<F = never> {
 
   /** Steps 4 to 6. Nothing is awaited between the last look at what would refuse the attempt and its beginning. */
   async #once<T>(call: Call<T>, attempt: number): Promise<{ readonly value: T } | Failure> {
+    /* 4. */
     const refusal = this.#refusal(call);
     if (refusal !== undefined) return refusal;
+    /* 5. */
     if (this.#bulkhead?.tryEnter() === false) {
       const stop = await this.#queue(this.#bulkhead, call);
       if (stop !== undefined) return stop;
@@ -207,6 +212,7 @@ export class Policy<F = never> {
     return { kind: isCancelled ? 'cancelled' : 'unknown', error: outcome.error };
   }
 
+  /** Step 6. */
   #send<T>(call: Call<T>, attempt: number, leave: () => void): Promise<Outcome<T>> {
     this.#counts.attempts += 1;
     this.#counts.running += 1;
@@ -229,13 +235,8 @@ export class Policy<F = never> {
     if (remainingMs() === 0) return this.#refused('deadline', 'no time was left');
     const retryAfterMs = this.#breaker?.refusesForMs ?? 0;
     if (retryAfterMs === 0) return undefined;
-    return this.#refused(
-      'breaker',
-      `too many of the last attempts failed; asked again in ${Math.ceil(retryAfterMs)} ms`,
-      {
-        retryAfterMs,
-      },
-    );
+    const why = `too many of the last attempts failed; asked again in ${Math.ceil(retryAfterMs)} ms`;
+    return this.#refused('breaker', why, { retryAfterMs });
   }
 
   /** Waits for a place. `undefined`: it is taken. */
