@@ -199,6 +199,14 @@ test('no attempt begins after the deadline, and no wait is begun that would pass
   t.is(clock.pendingTimers, 0);
 });
 
+test('a call for whose next wait no time is left ends at once', async (t) => {
+  const clock = new VirtualClock();
+  const policy = policyOn(clock, { retry: { maxAttempts: 2, baseDelayMs: 1e9, maxDelayMs: 1e9 }, deadlineMs: 1_000 });
+  t.true((await clock.settle(errorOf(policy.execute(failing('transient'))))) instanceof Failed);
+  t.is(clock.elapsedMs, 0);
+  t.is(policy.stats().budget, 10);
+});
+
 test('the work can tell how much time is left to it: of its attempt, or of the call if that is less', async (t) => {
   const clock = new VirtualClock();
   const policy = policyOn(clock, { deadlineMs: 1_000 });
