@@ -13,6 +13,7 @@ import { lockCycle } from './lock-cycle.ts';
 import { memory } from './memory.ts';
 import { onDemand } from './on-demand.ts';
 import { reads } from './reads.ts';
+import { retryStorm } from './retry-storm.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
 const { quick } = values;
@@ -35,6 +36,7 @@ const findings: readonly Finding[] = [
   ...(await elections(etcd, { rounds: quick ? 1 : 5, waitMs: quick ? 2_000 : 10_000 })),
   ...(await lockCycle({ endpoint, rounds, callers: 1, operations: quick ? 50 : 400 })),
   ...(await lockCycle({ endpoint, rounds, callers: 64, operations: quick ? 200 : 1_600 })),
+  ...(await retryStorm({ seconds: quick ? 10 : 20 })),
 ];
 console.log(tableOf(findings));
 

@@ -53,6 +53,10 @@ export function expectSignal(value: AbortSignal | undefined): AbortSignal | unde
   return value;
 }
 
+export function expectBoolean(option: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw new TypeError(`Expected ${option} to be true or false, got ${show(value)}`);
+}
+
 export function expectFunction(option: string, value: unknown): void {
   if (typeof value !== 'function') throw new TypeError(`Expected ${option} to be a function, got ${show(value)}`);
 }

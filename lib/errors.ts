@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'SELF_DEADLOCK'
   | 'WORK_STUCK'
   | 'JOB_PAUSED'
+  | 'CALL_REFUSED'
   | 'CLOSED';
 
 /** What every error of this package is an instance of. */
@@ -131,6 +132,31 @@ export class WorkStuckError extends HoldfastError {
 /** The job is paused for the whole cluster, and starts nothing until it is resumed. */
 export class JobPausedError extends HoldfastError {
   readonly code = 'JOB_PAUSED';
+}
+
+/**
+ * A policy did not make the call: nothing was sent and nothing was done, so it may be made elsewhere, or later. It says nothing about
+ * whether the call would have succeeded.
+ */
+export class CallRefusedError extends HoldfastError {
+  readonly code = 'CALL_REFUSED';
+  /** What refused it: the breaker is open, the bulkhead and its queue are full, or the time was over before there was a place. */
+  readonly reason: 'breaker' | 'bulkhead' | 'deadline';
+  /** When another call may be let through, in milliseconds from now, if the breaker refused it. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    message: string,
+    details: {
+      readonly reason: 'breaker' | 'bulkhead' | 'deadline';
+      readonly retryAfterMs?: number | undefined;
+      readonly cause?: unknown;
+    },
+  ) {
+    super(message, details);
+    this.reason = details.reason;
+    this.retryAfterMs = details.retryAfterMs;
+  }
 }
 
 /** The coordinator, or this part of it, was closed. */

@@ -1,6 +1,8 @@
 export type { Cache, CacheChange, CacheStats, ReadOptions, ReadyOptions, WriteOptions } from './cache/cache.ts';
 export type { CacheOptions, OnDemandCacheOptions, PrefixCacheOptions } from './cache/cache-options.ts';
 export type { CachedEntry, Source } from './cache/cached-entry.ts';
+export { LamportClock, type LamportClockOptions, type LamportStamp } from './causality/lamport-clock.ts';
+export { VersionVector, type Causality } from './causality/version-vector.ts';
 export type { Config, ConfigWriteOptions } from './config/config.ts';
 export type { ConfigEntry, ConfigSource } from './config/config-entry.ts';
 export type { ConfigOptions } from './config/config-options.ts';
@@ -16,6 +18,7 @@ export type { Leadership } from './election/leadership.ts';
 export { leaderReadiness, type ReadinessResponse } from './election/readiness.ts';
 export {
   AccessDeniedError,
+  CallRefusedError,
   ClosedError,
   ConfigInvalidError,
   CoordinationUnavailableError,

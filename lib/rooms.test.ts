@@ -17,7 +17,7 @@ const levels: readonly (readonly string[])[] = [
   ['health'],
   ['store'],
   ['resilience'],
-  ['sequence'],
+  ['sequence', 'causality'],
   ['runtime'],
   ['arguments'],
   ['errors'],

@@ -3,15 +3,15 @@
  * names those that fail (`--stop`: the first of them, and ends); `--seed N` replays one and prints what happened in it. Exits with 1 if
  * anything was violated, and if a run of many seeds did too little for that to mean something.
  */
+import { fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { simulate } from '../lib/simulation/simulation.ts';
 import { shortfalls } from './sim-floors.ts';
 
-/** What became of one seed, as it travels between threads. */
+/** What became of one seed, as it travels between processes. */
 interface Report {
   readonly seed: number;
   readonly violations: readonly string[];
@@ -22,8 +22,11 @@ interface Report {
 /** Fresh seeds begin somewhere below this, far above those of the tests. */
 const FRESH_BELOW = 2 ** 31;
 
-if (isMainThread) await main();
-else work();
+/** The argument of a process that does seeds for another. */
+const WORKER = '--worker';
+
+if (process.argv.includes(WORKER)) work();
+else await main();
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -73,7 +76,7 @@ async function runMany(from: number, count: number, stopsAtFirst: boolean): Prom
   for (const shortfall of missing) console.log(`too little: ${shortfall}`);
   console.log(
     `${done} seeds, ${virtualHours.toFixed(1)} virtual hours, ${failed.length} failed` +
-      `${failed.length === 0 ? '' : `: ${failed.toSorted((a, b) => a - b).join(' ')}`}`,
+      (failed.length === 0 ? '' : `: ${failed.toSorted((a, b) => a - b).join(' ')}`),
   );
   if (failed.length > 0 || missing.length > 0) process.exitCode = 1;
 }
@@ -84,30 +87,30 @@ async function onAllProcessors(from: number, count: number, take: (report: Repor
   let goesOn = true;
   const workers = Math.min(os.availableParallelism(), count);
   const running = Array.from({ length: workers }, async () => {
-    const worker = new Worker(fileURLToPath(import.meta.url));
+    const worker = fork(fileURLToPath(import.meta.url), [WORKER], { serialization: 'advanced' });
     try {
       while (goesOn && next < from + count) {
         const seed = next;
         next += 1;
         const report = await new Promise<Report>((resolve, reject) => {
-          worker.once('message', resolve);
-          worker.once('error', reject);
-          worker.postMessage(seed);
+          worker.once('message', (message) => resolve(message as Report));
+          worker.once('exit', () => reject(new Error(`The process that did seed ${seed} has ended`)));
+          worker.send(seed);
         });
-        worker.removeAllListeners();
+        worker.removeAllListeners('exit');
         if (!take(report)) goesOn = false;
       }
     } finally {
-      await worker.terminate();
+      worker.disconnect();
     }
   });
   await Promise.all(running);
 }
 
 function work(): void {
-  parentPort?.on('message', (seed: number) => {
+  process.on('message', (seed: number) => {
     void simulate(seed).then(({ violations, virtualMs, counts }) => {
-      parentPort?.postMessage({ seed, violations, virtualMs, counts } satisfies Report);
+      process.send?.({ seed, violations, virtualMs, counts } satisfies Report);
     });
   });
 }

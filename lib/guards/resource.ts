@@ -8,10 +8,14 @@ export const MAX_RESOURCE_BYTES = 1_024;
  * PostgreSQL's text, and lone surrogates would all be written as the same replacement character: two resources would share a fence.
  */
 export function expectResource(resource: string): void {
-  const isName = typeof resource === 'string' && resource !== '' && !/\0|\p{Surrogate}/u.test(resource);
-  if (!isName || Buffer.byteLength(resource) > MAX_RESOURCE_BYTES) {
+  if (!isResource(resource)) {
     throw new TypeError(
       `Expected resource to be text of 1 to ${MAX_RESOURCE_BYTES} bytes in UTF-8, without NUL and lone surrogates, got ${show(resource)}`,
     );
   }
+}
+
+export function isResource(resource: unknown): resource is string {
+  const isName = typeof resource === 'string' && resource !== '' && !/\0|\p{Surrogate}/u.test(resource);
+  return isName && Buffer.byteLength(resource) <= MAX_RESOURCE_BYTES;
 }

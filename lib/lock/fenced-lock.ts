@@ -5,7 +5,6 @@
  * session.ts states. What is not guaranteed by a lock at all: that a write sent while it was held arrives while it is held. Give the
  * token to a guard at the resource.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
 import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
@@ -15,6 +14,7 @@ import type { JoinOptions } from '../queue/line.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
 import { onAbort } from '../runtime/abort.ts';
+import { Ambient } from '../runtime/ambient.ts';
 import { HeldLock } from './held-lock.ts';
 
 export interface AcquireOptions {
@@ -58,11 +58,8 @@ interface Holding {
   readonly tenure: Tenure;
 }
 
-/**
- * What the running piece of code holds by `with`: asking for it again would never end. One for all coordinators, since Node never lets go
- * of an AsyncLocalStorage that was used, and up to Node 22 each of them costs every promise of the process something.
- */
-const underLock = new AsyncLocalStorage<readonly Holding[]>();
+/** What the running piece of code holds by `with`, of all coordinators: asking for it again would never end. */
+const underLock = new Ambient<readonly Holding[]>();
 
 /** Most locks are held for less: they then cost no watch at all. */
 const WATCH_AFTER_MS = 250;
@@ -162,14 +159,14 @@ export class FencedLock {
   }
 
   #isHeldByCaller(): boolean {
-    const holdings = underLock.getStore() ?? [];
+    const holdings = underLock.get() ?? [];
     const { prefix } = this.#contest.identity;
     return holdings.some((each) => each.queue === this.#queue && each.prefix === prefix && each.tenure.isHeld());
   }
 
   async #run<T>(tenure: Tenure, work: (held: HeldLock) => Promise<T> | T): Promise<T> {
     const holding = { queue: this.#queue, prefix: this.#contest.identity.prefix, tenure };
-    const holdings = [...(underLock.getStore() ?? []), holding];
+    const holdings = [...(underLock.get() ?? []), holding];
     const { result, loss } = await this.#contest.conduct(tenure, () =>
       underLock.run(holdings, () => work(this.#wrap(tenure))),
     );

@@ -76,7 +76,7 @@ export class ElectionWorkload implements Workload {
 
   async #work(machine: Machine, random: SeededRandom): Promise<void> {
     for (;;) {
-      await sleep(machine.host, random.integer(5, 700));
+      await sleep(machine.host, random.integer(5, this.#world.setup.pauseMs));
       if (this.#world.healedAtMs !== undefined || machine.isGone) return;
       const share = random.uniform();
       if (share < 0.6) await this.#lead(machine, random);

@@ -62,7 +62,7 @@ export class LockWorkload implements Workload {
 
   async #work(machine: Machine, random: SeededRandom): Promise<void> {
     for (;;) {
-      await sleep(machine.host, random.integer(5, 700));
+      await sleep(machine.host, random.integer(5, this.#world.setup.pauseMs));
       if (this.#world.healedAtMs !== undefined || machine.isGone) return;
       await this.#act(machine, random);
     }

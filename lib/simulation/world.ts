@@ -15,6 +15,8 @@ export interface Setup {
   readonly machines: number;
   readonly workers: number;
   readonly chaosMs: number;
+  /** How long a worker rests between two calls, at most. */
+  readonly pauseMs: number;
   /** What the machines do. */
   readonly uses: readonly Use[];
 }
@@ -28,6 +30,8 @@ export const ELECTION_MS = 1_000;
 function drawSetup(random: SeededRandom): Setup {
   const ttlMs = random.pick([2_000, 3_000, 5_000]);
   const timeoutMs = random.pick([300, 700, 1_500]);
+  /* Leases end, and clocks drift apart, between calls as much as under them: most runs are slow, and longer for it. */
+  const pace = random.pick([1, 4, 4]);
   return {
     ttlMs,
     timeoutMs,
@@ -35,7 +39,8 @@ function drawSetup(random: SeededRandom): Setup {
     latencyMs: { from: 1, to: random.pick([2, 10, 40]) },
     machines: random.integer(2, 4),
     workers: random.integer(1, 3),
-    chaosMs: 5_000 + 3 * ttlMs,
+    chaosMs: pace * (5_000 + 3 * ttlMs),
+    pauseMs: pace * 700,
     uses: random.pick<readonly Use[]>([
       ['locks'],
       ['locks'],
