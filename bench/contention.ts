@@ -2,9 +2,11 @@
  * One lock that everybody wants, and nobody keeps: how often it changes hands, how long one waits for it, who never gets it, and what that
  * costs etcd. `16×4` are 16 contenders, spread evenly over 4 processes.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RpcCounts } from '../integration/lock/support/rpc-counts.ts';
 import { Crew, turns } from './crew.ts';
 import { showSpread, type Finding, type Results, type Spread, type Target } from './findings.ts';
+import type { PeerProcess } from './peer-process.ts';
 import {
   CURATOR,
   ETCD3_ELECTION,
@@ -22,7 +24,9 @@ import type { Site } from './site.ts';
 
 export interface ContentionOptions {
   readonly rounds: number;
-  readonly durationMs: number;
+  /** What passes before anything counts: everybody has to be in the queue. */
+  readonly warmMs: number;
+  readonly countedMs: number;
   readonly shapes: readonly Shape[];
 }
 
@@ -40,12 +44,19 @@ export const SHAPES: readonly Shape[] = [
   { contenders: 256, processes: 4 },
 ];
 
+/** Enough to see that everything works. */
+export const QUICK_SHAPES: readonly Shape[] = [
+  { contenders: 2, processes: 2 },
+  { contenders: 8, processes: 2 },
+];
+
 /** What one program did in one round. */
 interface Turn {
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
   readonly served: number;
+  readonly failed: number;
   /** Where the server is etcd. */
   readonly calls: number;
 }
@@ -66,7 +77,7 @@ export async function contention(site: Site, options: ContentionOptions): Promis
   };
 }
 
-async function measure(site: Site, crew: Crew, shape: Shape, { rounds, durationMs }: ContentionOptions): Promise<Turns> {
+async function measure(site: Site, crew: Crew, shape: Shape, options: ContentionOptions): Promise<Turns> {
   const measured = new Map<Program, Turn[]>(crew.programs.map((program) => [program, []]));
   /* Whoever has a connection or a lease for each contender gets them first. */
   for (const program of crew.programs) {
@@ -74,37 +85,42 @@ async function measure(site: Site, crew: Crew, shape: Shape, { rounds, durationM
       await peer.ask('callers', shape.contenders / shape.processes);
     }
   }
-  /* A short one first, for nothing: a Java program is compiled as it runs. */
-  for (const program of crew.programs) await contend(site, crew, program, shape, { name: 'warm', durationMs: 300 });
-  for (const { round, who } of turns(crew.programs, rounds)) {
+  for (const { round, who } of turns(crew.programs, options.rounds)) {
     const name = `hot-${shape.contenders}x${shape.processes}-${round}`;
-    measured.get(who)?.push(await contend(site, crew, who, shape, { name, durationMs }));
+    measured.get(who)?.push(await contend(site, crew.of(who, shape.processes), shape, { name, ...options }));
   }
   return measured;
 }
 
 async function contend(
   site: Site,
-  crew: Crew,
-  program: Program,
+  peers: readonly PeerProcess[],
   { contenders, processes }: Shape,
-  { name, durationMs }: { readonly name: string; readonly durationMs: number },
+  { name, warmMs, countedMs }: { readonly name: string; readonly warmMs: number; readonly countedMs: number },
 ): Promise<Turn> {
-  const counts = await RpcCounts.start(site.etcd);
-  const answers = await Promise.all(
-    crew.of(program, processes).map((peer) => peer.ask('contend', name, contenders / processes, durationMs)),
-  );
-  const calls = callsOf(await counts.sinceStart());
+  const asked = Promise.all(peers.map((peer) => peer.ask('contend', name, contenders / processes, warmMs, countedMs)));
+  const [answers, calls] = await Promise.all([asked, callsWithin(site, { warmMs, countedMs })]);
   const waits = answers
-    .flatMap(([, text = '']) => (text === '' ? [] : text.split(',').map(Number)))
+    .flatMap(([, , text = '']) => (text === '' ? [] : text.split(',').map(Number)))
     .toSorted((a, b) => a - b);
   return {
-    perSecond: waits.length / (durationMs / 1_000),
+    perSecond: waits.length / (countedMs / 1_000),
     p50: quantile(waits, 0.5) / 1_000,
     p99: quantile(waits, 0.99) / 1_000,
     served: answers.reduce((sum, [served]) => sum + Number(served), 0),
+    failed: answers.reduce((sum, [, failed]) => sum + Number(failed), 0),
     calls: calls / waits.length,
   };
+}
+
+async function callsWithin(
+  site: Site,
+  { warmMs, countedMs }: { readonly warmMs: number; readonly countedMs: number },
+): Promise<number> {
+  await sleep(warmMs);
+  const counts = await RpcCounts.start(site.etcd);
+  await sleep(countedMs);
+  return callsOf(await counts.sinceStart());
 }
 
 function findingsOf(crew: Crew, shape: Shape, measured: Turns): readonly Finding[] {
@@ -157,13 +173,25 @@ function sheetOf({ contenders, processes }: Shape, measured: Turns): NonNullable
   const isEtcd = (program: Program): boolean => program.server === 'etcd';
   return {
     title: `One hot lock, ${contenders} contenders in ${processes} ${processes === 1 ? 'process' : 'processes'}`,
-    head: ['', 'hand-overs/s', 'wait p50, ms', 'wait p99, ms', `ever served, of ${contenders}`, 'RPCs per hand-over'],
+    head: [
+      '',
+      'hand-overs/s',
+      'wait p50, ms',
+      'wait p99, ms',
+      `ever served, of ${contenders}`,
+      'RPCs per hand-over',
+      'failed calls',
+    ],
     rows: [...measured].map(([program, all]) => [
       program.name,
-      ...[spreadOf(all, (turn) => turn.perSecond), spreadOf(all, (turn) => turn.p50), spreadOf(all, (turn) => turn.p99)]
-        .map((spread) => showSpread(spread)),
+      ...[
+        spreadOf(all, (turn) => turn.perSecond),
+        spreadOf(all, (turn) => turn.p50),
+        spreadOf(all, (turn) => turn.p99),
+      ].map((spread) => showSpread(spread)),
       showSpread(spreadOf(all, (turn) => turn.served)),
       isEtcd(program) ? showSpread(spreadOf(all, (turn) => turn.calls)) : '',
+      String(all.reduce((sum, { failed }) => sum + failed, 0)),
     ]),
   };
 }

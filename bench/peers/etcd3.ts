@@ -40,7 +40,7 @@ const kinds: Readonly<Record<string, (name: string, signal: AbortSignal) => Prom
     return () => campaign.resign();
   },
   transaction: async (name) => {
-    const key = Buffer.from(name);
+    const key = Buffer.from(`raw/${name}`);
     await client.kv.txn({ compare: [], success: [{ request_put: { key, value: Buffer.from('x') } }], failure: [] });
     return async () => undefined;
   },

@@ -5,8 +5,9 @@
  * | asked                                  | answered                                                                              |
  * |----------------------------------------|---------------------------------------------------------------------------------------|
  * | `callers N`                            | `callers`, once N callers have all that they need before they can ask for a lock       |
- * | `cycle CALLERS OPERATIONS NAME`        | `cycle MICROSECONDS`: each caller acquires and releases a lock of its own, on and on    |
- * | `contend NAME CALLERS MILLISECONDS`    | `contend SERVED WAITS`: all of them want one lock; waits in microseconds, by commas     |
+ * | `cycle CALLERS MILLISECONDS NAME`      | `cycle CYCLES MICROSECONDS`: each acquires and releases a lock of its own until then    |
+ * | `contend NAME CALLERS WARM COUNTED`    | `contend SERVED FAILED WAITS`: all want one lock, for so many milliseconds to warm up and |
+ * |                                        | so many that count. How many were ever served, how many calls failed, waits in microseconds |
  * | `hold NAME`                            | `hold`, once it has the lock                                                            |
  * | `release NAME`                         | `release`, once it is released                                                          |
  * | `keep COUNT NAME`                      | `keep BYTES`: it holds so many locks now, with so much heap for each                    |
@@ -15,8 +16,8 @@
  */
 import { setMaxListeners } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { heap } from '../heap.ts';
-import { byCallers } from '../rounds.ts';
 
 export type Release = () => Promise<unknown>;
 
@@ -33,6 +34,9 @@ export interface Peer {
 
 /** How many locks are asked for at once where all of them are only to be held. */
 const AT_ONCE = 50;
+
+/** Who is refused tries again, but not in a loop without end in one turn. */
+const AFTER_FAILURE_MS = 10;
 
 /** What the driver tells a process on its command line. */
 export interface PeerArguments {
@@ -73,7 +77,7 @@ class DrivenPeer {
   }
 
   async answer([command = '', ...words]: readonly string[]): Promise<string> {
-    const [first = '', second = '', third = ''] = words;
+    const [first = '', second = '', third = '', fourth = ''] = words;
     switch (command) {
       case 'callers':
         await this.#caller(Number(first) - 1);
@@ -81,7 +85,7 @@ class DrivenPeer {
       case 'cycle':
         return `${command} ${await this.#cycle(Number(first), Number(second), third)}`;
       case 'contend':
-        return `${command} ${await this.#contend(first, Number(second), Number(third))}`;
+        return `${command} ${await this.#contend(first, Number(second), Number(third), Number(fourth))}`;
       case 'hold':
         await this.#hold(first);
         return command;
@@ -95,40 +99,53 @@ class DrivenPeer {
     }
   }
 
-  async #cycle(callers: number, operations: number, name: string): Promise<number> {
+  async #cycle(callers: number, durationMs: number, name: string): Promise<string> {
     const { signal } = new AbortController();
     const startedAt = performance.now();
-    await byCallers(callers, operations, async (index) => {
-      const release = await this.#known(index).acquire(`${name}-${index}`, signal);
-      await release();
-    });
-    return Math.round((performance.now() - startedAt) * 1_000);
+    let cycles = 0;
+    const turn = async (index: number): Promise<void> => {
+      const caller = this.#known(index);
+      while (performance.now() - startedAt < durationMs) {
+        const release = await caller.acquire(`${name}-${index}`, signal);
+        await release();
+        cycles += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, (_, index) => turn(index)));
+    return `${cycles} ${Math.round((performance.now() - startedAt) * 1_000)}`;
   }
 
-  /** What is granted within the time counts; whoever waits then gives up, or lets go of it as soon as it comes. */
-  async #contend(name: string, callers: number, durationMs: number): Promise<string> {
+  /** Whoever waits when the time is over gives up, or lets go of the lock as soon as it comes. */
+  async #contend(name: string, callers: number, warmMs: number, countedMs: number): Promise<string> {
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     const waits: number[] = [];
     const served = new Set<number>();
-    const timer = setTimeout(() => over.abort(), durationMs);
+    let failed = 0;
+    const countsFrom = performance.now() + warmMs;
+    const timer = setTimeout(() => over.abort(), warmMs + countedMs);
     const wants = async (index: number): Promise<void> => {
       const caller = this.#known(index);
       while (!over.signal.aborted) {
         const askedAt = performance.now();
-        const release = await caller.acquire(name, over.signal).catch((error: unknown) => {
-          if (!over.signal.aborted) throw error;
-        });
-        if (!over.signal.aborted) {
-          waits.push(Math.round((performance.now() - askedAt) * 1_000));
-          served.add(index);
+        try {
+          const release = await caller.acquire(name, over.signal);
+          const grantedAt = performance.now();
+          if (!over.signal.aborted) {
+            if (grantedAt >= countsFrom) waits.push(Math.round((grantedAt - askedAt) * 1_000));
+            served.add(index);
+          }
+          await release();
+        } catch {
+          if (over.signal.aborted) return;
+          failed += 1;
+          await sleep(AFTER_FAILURE_MS);
         }
-        await release?.();
       }
     };
     await Promise.all(Array.from({ length: callers }, (_, index) => wants(index)));
     clearTimeout(timer);
-    return `${served.size} ${waits.join(',')}`;
+    return `${served.size} ${failed} ${waits.join(',')}`;
   }
 
   async #hold(name: string): Promise<void> {
@@ -141,7 +158,9 @@ class DrivenPeer {
     const releases: Release[] = [];
     const { signal } = new AbortController();
     /* Once for nothing: what is made with the first use of anything is no lock's. */
-    await (await caller.acquire(`${name}-first`, signal))();
+    await (
+      await caller.acquire(`${name}-first`, signal)
+    )();
     const before = await heap();
     for (let start = 0; start < count; start += AT_ONCE) {
       const names = Array.from({ length: Math.min(AT_ONCE, count - start) }, (_, index) => `${name}-${start + index}`);

@@ -38,7 +38,10 @@ export async function provideCurator(): Promise<ProvidedCurator> {
     const jars = JARS.map((jar) => path.join(libraries, 'usr', 'share', 'java', `${jar}.jar`));
     const missing = jars.find((jar) => !existsSync(jar));
     if (missing !== undefined) throw new Error(`${missing} is not in the packages`);
-    const version = createHash('sha256').update(await readFile(source)).digest('hex').slice(0, 12);
+    const version = createHash('sha256')
+      .update(await readFile(source))
+      .digest('hex')
+      .slice(0, 12);
     const classes = await cachedFolder(path.join('bench', `java-${version}`), async (staging) => {
       await run('javac', ['-d', staging, '-cp', jars.join(path.delimiter), source], { timeout: 120_000 });
     });

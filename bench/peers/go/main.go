@@ -48,7 +48,7 @@ func (e election) acquire(ctx context.Context, name string) (release, error) {
 type transaction struct{ client *clientv3.Client }
 
 func (t transaction) acquire(ctx context.Context, name string) (release, error) {
-	_, err := t.client.Txn(ctx).Then(clientv3.OpPut(name, "x")).Commit()
+	_, err := t.client.Txn(ctx).Then(clientv3.OpPut("raw/"+name, "x")).Commit()
 	return func() error { return nil }, err
 }
 
@@ -90,19 +90,16 @@ func (p *peer) newCaller() (caller, error) {
 }
 
 // cycle has each caller lock and unlock a lock of its own. All of them share the first session, which they may.
-func (p *peer) cycle(callers, operations int, name string) (string, error) {
+func (p *peer) cycle(callers int, duration time.Duration, name string) (string, error) {
 	shared, err := p.call(0)
 	if err != nil {
 		return "", err
 	}
-	each := operations / callers
-	if each < 1 {
-		each = 1
-	}
+	cycles := make([]int, callers)
 	startedAt := time.Now()
 	err = together(callers, func(index int) error {
 		own := fmt.Sprintf("%s-%d", name, index)
-		for done := 0; done < each; done++ {
+		for time.Since(startedAt) < duration {
 			unlock, err := shared.acquire(context.Background(), own)
 			if err != nil {
 				return err
@@ -110,16 +107,24 @@ func (p *peer) cycle(callers, operations int, name string) (string, error) {
 			if err := unlock(); err != nil {
 				return err
 			}
+			cycles[index]++
 		}
 		return nil
 	})
-	return strconv.FormatInt(time.Since(startedAt).Microseconds(), 10), err
+	elapsed := time.Since(startedAt).Microseconds()
+	sum := 0
+	for _, own := range cycles {
+		sum += own
+	}
+	return fmt.Sprintf("%d %d", sum, elapsed), err
 }
 
-func (p *peer) contend(name string, callers int, duration time.Duration) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), duration)
+func (p *peer) contend(name string, callers int, warm, counted time.Duration) (string, error) {
+	countsFrom := time.Now().Add(warm)
+	ctx, cancel := context.WithTimeout(context.Background(), warm+counted)
 	defer cancel()
 	waits := make([][]string, callers)
+	served := make([]bool, callers)
 	err := together(callers, func(index int) error {
 		caller, err := p.call(index)
 		if err != nil {
@@ -134,8 +139,11 @@ func (p *peer) contend(name string, callers int, duration time.Duration) (string
 				}
 				return err
 			}
-			if ctx.Err() == nil {
-				waits[index] = append(waits[index], strconv.FormatInt(time.Since(askedAt).Microseconds(), 10))
+			if grantedAt := time.Now(); ctx.Err() == nil {
+				served[index] = true
+				if grantedAt.After(countsFrom) {
+					waits[index] = append(waits[index], strconv.FormatInt(grantedAt.Sub(askedAt).Microseconds(), 10))
+				}
 			}
 			if err := unlock(); err != nil {
 				return err
@@ -143,15 +151,15 @@ func (p *peer) contend(name string, callers int, duration time.Duration) (string
 		}
 		return nil
 	})
-	served := 0
+	everServed := 0
 	var all []string
-	for _, own := range waits {
-		if len(own) > 0 {
-			served++
+	for index, own := range waits {
+		if served[index] {
+			everServed++
 		}
 		all = append(all, own...)
 	}
-	return fmt.Sprintf("%d %s", served, strings.Join(all, ",")), err
+	return fmt.Sprintf("%d 0 %s", everServed, strings.Join(all, ",")), err
 }
 
 func (p *peer) hold(name string) error {
@@ -174,11 +182,21 @@ func (p *peer) keep(count int, name string) (string, error) {
 		return "", err
 	}
 	before := heap()
-	var err error
-	for index := 0; index < count && err == nil; index++ {
-		err = p.hold(fmt.Sprintf("%s-%d", name, index))
+	own := func(index int) string { return fmt.Sprintf("%s-%d", name, index) }
+	for index := 0; index < count; index++ {
+		if err := p.hold(own(index)); err != nil {
+			return "", err
+		}
 	}
-	return strconv.FormatInt((heap()-before)/int64(count), 10), err
+	perLock := (heap() - before) / int64(count)
+	p.held[name] = func() error {
+		return together(count, func(index int) error { return p.held[own(index)]() })
+	}
+	return strconv.FormatInt(perLock, 10), nil
+}
+
+func milliseconds(count int) time.Duration {
+	return time.Duration(count) * time.Millisecond
 }
 
 func heap() int64 {
@@ -213,9 +231,9 @@ func (p *peer) answer(words []string) (string, error) {
 		_, err := p.call(number(1) - 1)
 		return "", err
 	case "cycle":
-		return p.cycle(number(1), number(2), words[3])
+		return p.cycle(number(1), milliseconds(number(2)), words[3])
 	case "contend":
-		return p.contend(words[1], number(2), time.Duration(number(3))*time.Millisecond)
+		return p.contend(words[1], number(2), milliseconds(number(3)), milliseconds(number(4)))
 	case "hold":
 		return "", p.hold(words[1])
 	case "release":

@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
@@ -47,48 +48,57 @@ public final class CuratorPeer {
       case "cycle":
         return cycle(Integer.parseInt(words[1]), Integer.parseInt(words[2]), words[3]);
       case "contend":
-        return contend(words[1], Integer.parseInt(words[2]), Integer.parseInt(words[3]));
+        return contend(
+            words[1],
+            Integer.parseInt(words[2]),
+            Integer.parseInt(words[3]),
+            Integer.parseInt(words[4]));
       default:
         throw new IllegalArgumentException("expected a command that Curator's peer knows, got " + words[0]);
     }
   }
 
-  private String cycle(int callers, int operations, String name) throws Exception {
-    int each = Math.max(1, operations / callers);
+  private String cycle(int callers, int durationMs, String name) throws Exception {
+    AtomicInteger cycles = new AtomicInteger();
     long startedAt = System.nanoTime();
     together(
         callers,
         index -> {
           InterProcessMutex lock = new InterProcessMutex(client, "/" + name + "-" + index);
-          for (int done = 0; done < each; done++) {
+          while (System.nanoTime() - startedAt < durationMs * 1_000_000L) {
             lock.acquire();
             lock.release();
+            cycles.incrementAndGet();
           }
           return null;
         });
-    return Long.toString((System.nanoTime() - startedAt) / 1_000);
+    return cycles.get() + " " + (System.nanoTime() - startedAt) / 1_000;
   }
 
-  private String contend(String name, int callers, int durationMs) throws Exception {
-    long endsAt = System.nanoTime() + durationMs * 1_000_000L;
+  private String contend(String name, int callers, int warmMs, int countedMs) throws Exception {
+    long countsFrom = System.nanoTime() + warmMs * 1_000_000L;
+    long endsAt = countsFrom + countedMs * 1_000_000L;
+    AtomicInteger served = new AtomicInteger();
     List<List<Long>> waits =
         together(
             callers,
             index -> {
               List<Long> own = new ArrayList<>();
+              boolean wasServed = false;
               InterProcessMutex lock = new InterProcessMutex(client, "/" + name);
               while (System.nanoTime() < endsAt) {
                 long askedAt = System.nanoTime();
                 lock.acquire();
                 long grantedAt = System.nanoTime();
-                if (grantedAt < endsAt) own.add((grantedAt - askedAt) / 1_000);
+                if (grantedAt < endsAt) wasServed = true;
+                if (grantedAt >= countsFrom && grantedAt < endsAt) own.add((grantedAt - askedAt) / 1_000);
                 lock.release();
               }
+              if (wasServed) served.incrementAndGet();
               return own;
             });
-    long served = waits.stream().filter(own -> !own.isEmpty()).count();
-    return served
-        + " "
+    return served.get()
+        + " 0 "
         + waits.stream().flatMap(List::stream).map(String::valueOf).collect(Collectors.joining(","));
   }
 
