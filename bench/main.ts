@@ -11,6 +11,7 @@ import { elections } from './elections.ts';
 import { fanOut } from './fan-out.ts';
 import { isMet, sheetOf, tableOf, type Finding, type Results, type Sheet } from './findings.ts';
 import { freshness } from './freshness.ts';
+import { herd } from './herd.ts';
 import { idle } from './idle.ts';
 import { memory } from './memory.ts';
 import { onDemand } from './on-demand.ts';
@@ -58,6 +59,14 @@ const parts: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['hand-over', () => handOver(site, { rounds: fewer, handOvers: quick ? 3 : 20 })],
   ['failover', () => failover(site, { rounds: fewer, ttlMs: quick ? 2_000 : 5_000 })],
   ['idle', () => idle(site, { rounds: quick ? 1 : 3, locks: quick ? 50 : 1_000, watchedMs: quick ? 1_000 : 10_000 })],
+  [
+    'herd',
+    () =>
+      herd({
+        processes: quick ? 200 : 10_000,
+        callsPerSecond: quick ? [200] : [Number.POSITIVE_INFINITY, 10_000, 4_000],
+      }),
+  ],
   ['start-up', () => startUp({ rounds: quick ? 1 : 9 })],
 ]);
 
