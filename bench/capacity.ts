@@ -14,7 +14,7 @@ export interface CapacityOptions {
 }
 
 /** What one process has open. */
-export interface Holdings {
+interface Holdings {
   readonly ttlMs: number;
   readonly freshnessMs: number;
   /** Prefixes that are cached, and config entries. */
@@ -22,7 +22,7 @@ export interface Holdings {
 }
 
 /** Calls of one process in a second, at rest. Held locks, waiting contenders, candidates and watchers add nothing to it. */
-export function callsAtRest({ ttlMs, freshnessMs, replicas }: Holdings): {
+function callsAtRest({ ttlMs, freshnessMs, replicas }: Holdings): {
   /** Messages on a stream, which the leader answers from memory. */
   readonly renewals: number;
   /** Each a transaction, which goes through raft, and a look at the lease. */
@@ -43,11 +43,11 @@ interface Kit {
   readonly name: string;
   readonly replicas: number;
   /** Opens it, and does not wait for what only ends with the coordinator. */
-  readonly open: (coordinator: Coordinator, index: number) => Promise<unknown> | void;
+  readonly open: (coordinator: Coordinator, index: number) => Promise<unknown>;
 }
 
 const KITS: readonly Kit[] = [
-  { name: 'nothing but its session', replicas: 0, open: () => undefined },
+  { name: 'nothing but its session', replicas: 0, open: async () => undefined },
   {
     name: '10 held locks',
     replicas: 0,
@@ -61,12 +61,12 @@ const KITS: readonly Kit[] = [
   {
     name: 'one of all who want one lock',
     replicas: 0,
-    open: (coordinator) => void coordinator.lock('wanted').acquire({ waitForRecovery: true }).catch(ignore),
+    open: async (coordinator) => void coordinator.lock('wanted').acquire({ waitForRecovery: true }).catch(ignore),
   },
   {
     name: 'a candidate of five',
     replicas: 0,
-    open: (coordinator, index) =>
+    open: async (coordinator, index) =>
       void coordinator
         .election(`role-${Math.floor(index / CANDIDATES_PER_ELECTION)}`)
         .campaign()
@@ -86,14 +86,14 @@ const KITS: readonly Kit[] = [
   {
     name: '2 config entries',
     replicas: 2,
-    open: (coordinator) => {
+    open: async (coordinator) => {
       for (const name of ['limits', 'prices']) coordinator.config(name, { freshnessMs: FRESHNESS_MS });
     },
   },
   {
     name: 'a schedule, once a year',
     replicas: 0,
-    open: (coordinator) => void coordinator.schedule('yearly', '0 0 1 1 *', () => {}),
+    open: async (coordinator) => void coordinator.schedule('yearly', '0 0 1 1 *', () => {}),
   },
 ];
 

@@ -10,7 +10,10 @@ const KEPT_CHARACTERS = 4_000;
 export class PeerProcess implements AsyncDisposable {
   readonly name: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #waiting: { resolve(words: readonly string[]): void; reject(error: Error): void }[] = [];
+  readonly #waiting: {
+    readonly resolve: (words: readonly string[]) => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
   readonly #exited: Promise<unknown>;
   #complaints = '';
 
