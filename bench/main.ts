@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only PART,…]`: what a thing costs, as a ratio to a limit or to a peer that was measured in the same run,
+ * `npm run bench -- [--quick] [--only PART,…] [--processes N]`: what a thing costs, as a ratio to a limit or to a peer that was measured in the same run,
  * beside what is aimed at. Absolute times say more about the machine and the hour than about the code; they stand in tables of their own.
  * `--quick` shows that all of it works, not how fast. A peer that cannot be had is named, and the run goes on.
  */
@@ -23,9 +23,15 @@ import { startUp } from './start-up.ts';
 import { failover, handOver } from './succession.ts';
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    /** Of the herd. Ten thousand take some ten minutes, and 3 GB. */
+    processes: { type: 'string' },
+  },
 });
 const { quick, only } = values;
+const processes = Number(values.processes ?? (quick ? 200 : 1_000));
 const rounds = quick ? 2 : 7;
 /* What has a process for each contestant takes longer. */
 const fewer = quick ? 1 : 5;
@@ -63,11 +69,7 @@ const parts: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['idle', () => idle(site, { rounds: quick ? 1 : 3, locks: quick ? 50 : 1_000, watchedMs: quick ? 1_000 : 10_000 })],
   [
     'herd',
-    () =>
-      herd({
-        processes: quick ? 200 : 10_000,
-        callsPerSecond: quick ? [200] : [Number.POSITIVE_INFINITY, 10_000, 4_000],
-      }),
+    () => herd({ processes, callsPerSecond: quick ? [2 * processes] : [Number.POSITIVE_INFINITY, 2 * processes] }),
   ],
   ['start-up', () => startUp({ rounds: quick ? 1 : 9 })],
 ]);

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/clientv3"
@@ -17,6 +18,9 @@ import (
 )
 
 type release func() error
+
+// afterFailure is how long who is refused waits before it tries again.
+const afterFailure = 10 * time.Millisecond
 
 // A caller is one of those who want locks.
 type caller interface {
@@ -125,6 +129,7 @@ func (p *peer) contend(name string, callers int, warm, counted time.Duration) (s
 	defer cancel()
 	waits := make([][]string, callers)
 	served := make([]bool, callers)
+	var failed int64
 	err := together(callers, func(index int) error {
 		caller, err := p.call(index)
 		if err != nil {
@@ -134,10 +139,11 @@ func (p *peer) contend(name string, callers int, warm, counted time.Duration) (s
 			askedAt := time.Now()
 			unlock, err := caller.acquire(ctx, name)
 			if err != nil {
-				if ctx.Err() != nil {
-					return nil
+				if ctx.Err() == nil {
+					atomic.AddInt64(&failed, 1)
+					time.Sleep(afterFailure)
 				}
-				return err
+				continue
 			}
 			if grantedAt := time.Now(); ctx.Err() == nil {
 				served[index] = true
@@ -145,8 +151,9 @@ func (p *peer) contend(name string, callers int, warm, counted time.Duration) (s
 					waits[index] = append(waits[index], strconv.FormatInt(grantedAt.Sub(askedAt).Microseconds(), 10))
 				}
 			}
-			if err := unlock(); err != nil {
-				return err
+			if err := unlock(); err != nil && ctx.Err() == nil {
+				atomic.AddInt64(&failed, 1)
+				time.Sleep(afterFailure)
 			}
 		}
 		return nil
@@ -159,7 +166,7 @@ func (p *peer) contend(name string, callers int, warm, counted time.Duration) (s
 		}
 		all = append(all, own...)
 	}
-	return fmt.Sprintf("%d 0 %s", everServed, strings.Join(all, ",")), err
+	return fmt.Sprintf("%d %d %s", everServed, failed, strings.Join(all, ",")), err
 }
 
 func (p *peer) hold(name string) error {

@@ -15,6 +15,9 @@ import org.apache.curator.retry.RetryNTimes;
 
 /** Curator's lock on ZooKeeper, driven as bench/peers/peer.ts has it. A caller is a thread, as the lock wants it. */
 public final class CuratorPeer {
+  /** How long who is refused waits before it tries again. */
+  private static final int AFTER_FAILURE_MS = 10;
+
   private final CuratorFramework client;
   private final ExecutorService threads = Executors.newCachedThreadPool();
 
@@ -79,6 +82,7 @@ public final class CuratorPeer {
     long countsFrom = System.nanoTime() + warmMs * 1_000_000L;
     long endsAt = countsFrom + countedMs * 1_000_000L;
     AtomicInteger served = new AtomicInteger();
+    AtomicInteger failed = new AtomicInteger();
     List<List<Long>> waits =
         together(
             callers,
@@ -88,17 +92,24 @@ public final class CuratorPeer {
               InterProcessMutex lock = new InterProcessMutex(client, "/" + name);
               while (System.nanoTime() < endsAt) {
                 long askedAt = System.nanoTime();
-                lock.acquire();
-                long grantedAt = System.nanoTime();
-                if (grantedAt < endsAt) wasServed = true;
-                if (grantedAt >= countsFrom && grantedAt < endsAt) own.add((grantedAt - askedAt) / 1_000);
-                lock.release();
+                try {
+                  lock.acquire();
+                  long grantedAt = System.nanoTime();
+                  if (grantedAt < endsAt) wasServed = true;
+                  if (grantedAt >= countsFrom && grantedAt < endsAt) own.add((grantedAt - askedAt) / 1_000);
+                  lock.release();
+                } catch (Exception refused) {
+                  if (System.nanoTime() < endsAt) failed.incrementAndGet();
+                  Thread.sleep(AFTER_FAILURE_MS);
+                }
               }
               if (wasServed) served.incrementAndGet();
               return own;
             });
     return served.get()
-        + " 0 "
+        + " "
+        + failed.get()
+        + " "
         + waits.stream().flatMap(List::stream).map(String::valueOf).collect(Collectors.joining(","));
   }
 
