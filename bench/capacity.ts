@@ -10,6 +10,8 @@ import type { Finding, Results } from './findings.ts';
 
 export interface CapacityOptions {
   readonly processes: number;
+  /** What passes before anything counts. */
+  readonly settleMs: number;
   readonly watchedMs: number;
 }
 
@@ -37,7 +39,6 @@ function callsAtRest({ ttlMs, freshnessMs, replicas }: Holdings): {
 
 const TTL_MS = 6_000;
 const FRESHNESS_MS = 5_000;
-const SETTLE_MS = 15_000;
 const CANDIDATES_PER_ELECTION = 5;
 const WATCHERS = 10;
 const WRITES = 20;
@@ -148,7 +149,7 @@ async function measure(
   etcd: EtcdServer,
   namespace: string,
   kit: Kit,
-  { processes, watchedMs }: CapacityOptions,
+  { processes, settleMs, watchedMs }: CapacityOptions,
 ): Promise<Readonly<Record<string, number>>> {
   const coordinators = Array.from({ length: processes }, () =>
     createCoordinator({ endpoints: etcd.endpoint, namespace, session: { ttlMs: TTL_MS } }),
@@ -157,7 +158,7 @@ async function measure(
     await Promise.all(coordinators.map((coordinator) => coordinator.ready({ timeoutMs: 30_000 })));
     await Promise.all(coordinators.map((coordinator, index) => kit.open(coordinator, index)));
     /* Until everybody is in its queue and has its watch, and those with a schedule have compared their clocks. */
-    await sleep(SETTLE_MS);
+    await sleep(settleMs);
     const counts = await RpcCounts.start(etcd);
     const startedAt = performance.now();
     await sleep(watchedMs);
@@ -170,7 +171,7 @@ async function measure(
 }
 
 /** What etcd sends on watches for each write to a prefix that everybody follows. */
-async function eventsOf(etcd: EtcdServer, { processes }: CapacityOptions): Promise<number> {
+async function eventsOf(etcd: EtcdServer, { processes, settleMs }: CapacityOptions): Promise<number> {
   const namespace = 'bench-capacity-events';
   const coordinators = Array.from({ length: processes }, () =>
     createCoordinator({ endpoints: etcd.endpoint, namespace, session: { ttlMs: 60_000 } }),
@@ -181,6 +182,7 @@ async function eventsOf(etcd: EtcdServer, { processes }: CapacityOptions): Promi
     for (const cache of caches) {
       for (let watcher = 0; watcher < WATCHERS; watcher += 1) void cache.watch().next().catch(ignore);
     }
+    await sleep(settleMs);
     const before = await sentOnWatches(etcd);
     for (let write = 0; write < WRITES; write += 1) await etcd.etcdctl(['put', `${namespace}/cache/routes/eu`, 'x']);
     await sleep(1_000);

@@ -65,7 +65,11 @@ const parts: ReadonlyMap<string, Part> = new Map<string, Part>([
   ],
   ['hand-over', () => handOver(site, { rounds: fewer, handOvers: quick ? 3 : 20 })],
   ['failover', () => failover(site, { rounds: fewer, ttlMs: quick ? 2_000 : 5_000 })],
-  ['capacity', () => capacity(etcd, { processes: quick ? 5 : 25, watchedMs: quick ? 1_000 : 20_000 })],
+  [
+    'capacity',
+    () =>
+      capacity(etcd, { processes: quick ? 5 : 25, settleMs: quick ? 500 : 15_000, watchedMs: quick ? 1_000 : 20_000 }),
+  ],
   ['idle', () => idle(site, { rounds: quick ? 1 : 3, locks: quick ? 50 : 1_000, watchedMs: quick ? 1_000 : 10_000 })],
   [
     'herd',

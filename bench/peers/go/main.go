@@ -61,8 +61,10 @@ type peer struct {
 	kind    string
 	ttl     int
 	callers []caller
-	lock    sync.Mutex
-	held    map[string]release
+	// sessions are ended in the end, so that no lease is left to expire on somebody else's account.
+	sessions []*concurrency.Session
+	lock     sync.Mutex
+	held     map[string]release
 }
 
 // call gives the caller of this index, with those before it.
@@ -87,6 +89,7 @@ func (p *peer) newCaller() (caller, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.sessions = append(p.sessions, session)
 	if p.kind == "election" {
 		return election{session}, nil
 	}
@@ -277,6 +280,9 @@ func main() {
 				fmt.Println(words[0], answer)
 			}
 		}()
+	}
+	for _, session := range p.sessions {
+		session.Close()
 	}
 	client.Close()
 }
