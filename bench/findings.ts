@@ -73,5 +73,7 @@ function targetOf({ target, unit }: Finding): string {
 }
 
 function rounded(value: number): string {
+  /* A ratio to somebody who did nothing at all, or nothing to measure. */
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? '–' : '∞';
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(2);
 }
