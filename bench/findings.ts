@@ -19,6 +19,18 @@ export interface Finding {
   readonly target?: Target;
 }
 
+/** What stands behind the ratios, in the units and with the luck of this run. */
+export interface Sheet {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export interface Results {
+  readonly findings: readonly Finding[];
+  readonly sheets?: readonly Sheet[];
+}
+
 export function isMet({ measured, target }: Finding): boolean | undefined {
   if (target === undefined) return undefined;
   const value = typeof measured === 'number' ? measured : measured.median;
@@ -31,15 +43,24 @@ export function tableOf(findings: readonly Finding[]): string {
   const rows = findings.map((finding) => {
     const met = isMet(finding);
     const verdict = met === undefined ? '' : met ? 'met' : '**not met**';
-    return [finding.what, shown(finding), targetOf(finding), verdict];
+    return [finding.what, showSpread(finding.measured, finding.unit), targetOf(finding), verdict];
   });
+  return markdown(head, rows);
+}
+
+export function sheetOf({ title, head, rows }: Sheet): string {
+  return `### ${title}\n\n${markdown(head, rows)}`;
+}
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-function shown({ measured, unit }: Finding): string {
+/** The median, with the least and the greatest. */
+export function showSpread(measured: Spread | number, unit?: string): string {
   const suffix = unit === undefined ? '' : ` ${unit}`;
   if (typeof measured === 'number') return `${rounded(measured)}${suffix}`;
   return `${rounded(measured.median)}${suffix} (${rounded(measured.least)}–${rounded(measured.greatest)})`;
@@ -52,5 +73,7 @@ function targetOf({ target, unit }: Finding): string {
 }
 
 function rounded(value: number): string {
+  /* A ratio to somebody who did nothing at all, or nothing to measure. */
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? '–' : '∞';
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(2);
 }

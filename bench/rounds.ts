@@ -48,20 +48,6 @@ export async function inRounds(
   return results;
 }
 
-/** Does `operations` times `act`, by so many callers at once; each caller is told its number. */
-export async function byCallers(
-  callers: number,
-  operations: number,
-  act: (caller: number) => Promise<void>,
-): Promise<void> {
-  const each = Math.max(1, Math.round(operations / callers));
-  await Promise.all(
-    Array.from({ length: callers }, async (_, caller) => {
-      for (let done = 0; done < each; done += 1) await act(caller);
-    }),
-  );
-}
-
 /** A number of each round, from the least to the greatest. Ratios are made within a round and never across. */
 export function spreadOf<T>(rounds: readonly T[], value: (round: T) => number): Spread {
   const sorted = rounds.map(value).toSorted((a, b) => a - b);

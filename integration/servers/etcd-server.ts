@@ -11,8 +11,9 @@ import { killAtExit, removeAtExit, retryWhileOccupied, ServerProcess, type StopO
 
 const run = promisify(execFile);
 
-/** How long a member may take to answer at all, and to become healthy, on a busy machine. */
-const metricsTimeoutMs = 2_000;
+/** How long a member may take to say how it is, to tell its metrics, and to become healthy, on a busy machine. */
+const healthTimeoutMs = 2_000;
+const metricsTimeoutMs = 10_000;
 const healthyWithinMs = 20_000;
 
 export interface EtcdTls {
@@ -174,7 +175,7 @@ export class EtcdServer implements AsyncDisposable {
   async untilHealthy(withinMs: number = healthyWithinMs): Promise<void> {
     await this.#process.untilReady(async () => {
       const response = await fetch(`http://127.0.0.1:${this.metricsPort}/health`, {
-        signal: AbortSignal.timeout(metricsTimeoutMs),
+        signal: AbortSignal.timeout(healthTimeoutMs),
       });
       const { health } = (await response.json()) as { readonly health?: string };
       return health === 'true';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { StoreError } from '../store-error.ts';
 import type { WatchBatch } from '../store.ts';
-import type { EtcdWatchRequest } from './etcd-requests.ts';
+import type { EtcdSpan, EtcdWatchRequest } from './etcd-requests.ts';
 import { covers } from './key-order.ts';
 import { keyOf, type Applied, type Mvcc } from './mvcc.ts';
 
@@ -10,6 +10,13 @@ export interface Watcher {
   readonly request: EtcdWatchRequest;
   deliver(batch: WatchBatch): void;
   fail(error: StoreError): void;
+}
+
+interface WatcherState {
+  /** Whoever came first is told first. */
+  readonly place: number;
+  /** While it is behind. */
+  cancelCatchUp: (() => void) | undefined;
 }
 
 /**
@@ -24,8 +31,12 @@ export class Watchers {
   readonly #clock: Clock;
   readonly #mvcc: () => Mvcc;
   readonly #catchUpMs: () => number;
-  /** With what cancels its catching up, while it is behind. */
-  readonly #watchers = new Map<Watcher, { cancelCatchUp: (() => void) | undefined }>();
+  readonly #watchers = new Map<Watcher, WatcherState>();
+  /** The same by their spans: ten thousand clients watch a key or two each, and a revision is about few of them. */
+  readonly #bySpan = new Map<string, { readonly span: EtcdSpan; readonly watchers: Set<Watcher> }>();
+  /** Those of {@link #bySpan} that are of more than one key. */
+  readonly #ranges = new Set<string>();
+  #added = 0;
 
   constructor(clock: Clock, mvcc: () => Mvcc, catchUpMs: () => number) {
     this.#clock = clock;
@@ -39,8 +50,9 @@ export class Watchers {
 
   /** Returns what ends the watch. */
   add(watcher: Watcher): () => void {
-    const state: { cancelCatchUp: (() => void) | undefined } = { cancelCatchUp: undefined };
+    const state: WatcherState = { place: (this.#added += 1), cancelCatchUp: undefined };
     this.#watchers.set(watcher, state);
+    this.#index(watcher);
     watcher.deliver({ revision: this.#mvcc().revision, events: [] });
     if (watcher.request.fromRevision <= this.#mvcc().revision) {
       const delayMs = this.#catchUpMs();
@@ -49,16 +61,16 @@ export class Watchers {
     }
     return () => {
       state.cancelCatchUp?.();
-      this.#watchers.delete(watcher);
+      this.#remove(watcher);
     };
   }
 
   notify({ revision, events }: Applied): void {
-    for (const [watcher, { cancelCatchUp }] of this.#watchers) {
+    for (const watcher of this.#concerned(events)) {
+      const state = this.#watchers.get(watcher);
       const { span, fromRevision } = watcher.request;
-      if (cancelCatchUp !== undefined || revision < fromRevision) continue;
-      const matching = events.filter((event) => covers(span, keyOf(event)));
-      if (matching.length > 0) watcher.deliver({ revision, events: matching });
+      if (state === undefined || state.cancelCatchUp !== undefined || revision < fromRevision) continue;
+      watcher.deliver({ revision, events: events.filter((event) => covers(span, keyOf(event))) });
     }
   }
 
@@ -73,9 +85,42 @@ export class Watchers {
   disconnect(): void {
     for (const [watcher, { cancelCatchUp }] of [...this.#watchers]) {
       cancelCatchUp?.();
-      this.#watchers.delete(watcher);
+      this.#remove(watcher);
       watcher.fail(new StoreError('unreachable', 'transient', 'The connection was closed by the other side'));
     }
+  }
+
+  /** Whoever watches one of the keys, in the order in which they came. */
+  #concerned(events: Applied['events']): readonly Watcher[] {
+    const keys = events.map((event) => keyOf(event));
+    const spans = new Set(keys.map((key) => nameOf({ key })));
+    for (const name of this.#ranges) {
+      const { span } = this.#bySpan.get(name) ?? {};
+      if (span !== undefined && keys.some((key) => covers(span, key))) spans.add(name);
+    }
+    const place = (watcher: Watcher): number => this.#watchers.get(watcher)?.place ?? 0;
+    return [...spans]
+      .flatMap((name) => [...(this.#bySpan.get(name)?.watchers ?? [])])
+      .toSorted((a, b) => place(a) - place(b));
+  }
+
+  #index(watcher: Watcher): void {
+    const { span } = watcher.request;
+    const name = nameOf(span);
+    const same = this.#bySpan.get(name) ?? { span, watchers: new Set() };
+    same.watchers.add(watcher);
+    this.#bySpan.set(name, same);
+    if (!('key' in span)) this.#ranges.add(name);
+  }
+
+  #remove(watcher: Watcher): void {
+    if (!this.#watchers.delete(watcher)) return;
+    const name = nameOf(watcher.request.span);
+    const same = this.#bySpan.get(name);
+    same?.watchers.delete(watcher);
+    if (same?.watchers.size !== 0) return;
+    this.#bySpan.delete(name);
+    this.#ranges.delete(name);
   }
 
   #catchUp(watcher: Watcher): void {
@@ -89,8 +134,13 @@ export class Watchers {
       if (last === undefined) return;
       watcher.deliver({ revision: last.revision, events: history.flatMap(({ events }) => events) });
     } catch (error) {
-      this.#watchers.delete(watcher);
+      this.#remove(watcher);
       watcher.fail(error as StoreError);
     }
   }
+}
+
+function nameOf(span: EtcdSpan): string {
+  if ('key' in span) return `k${span.key}`;
+  return 'prefix' in span ? `p${span.prefix}` : `i${JSON.stringify([span.start, span.end ?? null])}`;
 }
