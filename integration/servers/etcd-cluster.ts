@@ -79,6 +79,13 @@ export class EtcdCluster implements AsyncDisposable {
     }
   }
 
+  /** The newest raft term that any answering member knows, or 0 if none answers. */
+  async term(): Promise<number> {
+    const running = this.members.filter((member) => member.isRunning && !member.isPaused);
+    const answers = await Promise.all(running.map((member) => raftStatus(member)));
+    return Math.max(0, ...answers.map((answer) => answer?.term ?? 0));
+  }
+
   /** Every member but the leader. */
   async followers(): Promise<EtcdServer[]> {
     const leader = await this.leader();
@@ -102,6 +109,34 @@ export class EtcdCluster implements AsyncDisposable {
   /** Ends every partition. The members find each other again by themselves, in a moment. */
   heal(): void {
     this.#network?.heal();
+  }
+
+  /**
+   * Takes a member out of the cluster, and lets it join again with no data, as a new one with the same address. Resolves when it is healthy, to
+   * its ID before and after.
+   */
+  async replace(member: EtcdServer): Promise<{ readonly before: string; readonly after: string }> {
+    const operator = this.members.find((each) => each !== member);
+    if (operator === undefined) throw new Error('Expected a cluster of more than one member.');
+    const id = async (): Promise<string> => {
+      const listing = await operator.insist(['member', 'list']);
+      const line = listing.split('\n').find((text) => text.includes(member.peerUrl));
+      return line?.split(',')[0] ?? '';
+    };
+    const before = await id();
+    await operator.insist(['member', 'remove', before], { done: /member not found/i });
+    await member.stop({ signal: 'SIGKILL' });
+    await operator.insist(['member', 'add', member.name, `--peer-urls=${member.peerUrl}`], {
+      done: /peer urls already exists/i,
+    });
+    const after = await id();
+    await member.rejoin();
+    return { before, after };
+  }
+
+  /** Who etcdctl says it is from now on, such as `root:secret`. */
+  operateAs(user: string): void {
+    for (const member of this.members) member.operator = user;
   }
 
   /** Ends every process and removes their data. */
