@@ -19,6 +19,10 @@ export interface ClientOptions {
 
 export interface ClientStart extends Omit<ClientOptions, 'historyFile'> {
   readonly name: string;
+  /** What each of its processes runs. @default 'client' */
+  readonly program?: 'client' | 'etcd3-client';
+  /** Its processes can call the collector, and write down what they need. @default false */
+  readonly watchesResources?: boolean;
   /** Of etcd: it connects to each member through a proxy of its own. */
   readonly endpoints: readonly string[];
   /** Where histories are kept. */
@@ -95,6 +99,7 @@ export class ClientProcess implements AsyncDisposable {
   }
 
   #fork(): ChildProcess {
+    const { program = 'client', watchesResources = false } = this.#options;
     const { coordinator, requestDeadlineMs, registerUrl, folder } = this.#options;
     const life = `${this.name}.${this.#lives.length + 1}`;
     const historyFile = path.join(folder, `${life}.ndjson`);
@@ -109,7 +114,9 @@ export class ClientProcess implements AsyncDisposable {
       registerUrl,
       historyFile,
     };
-    const child = fork(fileURLToPath(new URL('./client.js', import.meta.url)), [JSON.stringify(options)]);
+    const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
+    const flags = watchesResources ? ['--expose-gc'] : [];
+    const child = fork(file, [JSON.stringify(options)], { execArgv: [...process.execArgv, ...flags] });
     killAtExit(child);
     child.on('message', (message) => this.#progress.set((message as Progress).workload, machineMs()));
     return child;

@@ -8,6 +8,7 @@ import { cacheWork } from './cache-work.ts';
 import type { ClientOptions } from './client-process.ts';
 import { configWork } from './config-work.ts';
 import { electionWork, lockWork, scheduleWork } from './exclusive-work.ts';
+import { SAMPLE_RESOURCES_MS } from './growth.ts';
 import { Recorder } from './recorder.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ClientOptions;
@@ -16,6 +17,8 @@ appendFileSync(options.historyFile, '');
 const coordinator = createCoordinator(options.coordinator);
 const recorder = new Recorder(options.historyFile);
 const client = { coordinator, recorder, deadlineMs: options.requestDeadlineMs };
+
+recorder.watchResources(SAMPLE_RESOURCES_MS);
 
 /* Whoever started it is gone. */
 process.on('disconnect', () => process.exit());

@@ -26,13 +26,22 @@ export interface Round {
   readonly recovered: Readonly<Partial<Record<Workload, number>>>;
 }
 
-/** One in so many rounds hits etcd as well. */
+export interface NemesisOptions {
+  /** Within that, after a round, every workload gets on. */
+  readonly patienceMs: number;
+  /** So many clients it never kills: who lives long shows whether it grows. */
+  readonly spares: number;
+}
+
+/** So many rounds hit etcd as well. */
 const ETCD_SHARE = 0.6;
 const FEWEST_CLIENTS_HIT = 2;
 const MOST_CLIENTS_HIT = 3;
 const SPREAD_MS = 400;
 const QUIET_MS = 400;
 const POLL_MS = 20;
+/** A poll that is later than that was starved. */
+const STARVED_MS = 40;
 /** A client that does not get the lock for so long is hit without it. */
 const HOLD_WITHIN_MS = 1_000;
 /** A hit client is the one that last had what the workload is about, in this share of the cases. */
@@ -41,39 +50,67 @@ const PERTINENT_SHARE = 0.6;
 /** Hits clients and etcd, in an order that a seed decides, and waits after each round until every workload gets on. */
 export class Nemesis {
   readonly rounds: Round[] = [];
+  /** What it hits with, again and again. */
+  readonly faults: readonly string[];
   readonly #random: SeededRandom;
   readonly #site: Site;
   readonly #clients: readonly ClientProcess[];
   readonly #patienceMs: number;
+  readonly #spared: readonly ClientProcess[];
   readonly #clientDeck: Deck<ClientFault>;
   readonly #etcdDeck: Deck<EtcdFault>;
 
-  constructor(random: SeededRandom, site: Site, clients: readonly ClientProcess[], patienceMs: number) {
+  constructor(
+    random: SeededRandom,
+    site: Site,
+    clients: readonly ClientProcess[],
+    { patienceMs, spares }: NemesisOptions,
+  ) {
     this.#random = random;
     this.#site = site;
     this.#clients = clients;
     this.#patienceMs = patienceMs;
+    this.#spared = clients.slice(0, spares);
     this.#clientDeck = new Deck(random, clientFaults);
-    this.#etcdDeck = new Deck(random, etcdFaults);
+    const ofEtcd = etcdFaults.filter(({ needsTracing }) => needsTracing !== true || site.canSlowDisks);
+    this.#etcdDeck = new Deck(random, ofEtcd);
+    this.faults = [...clientFaults, ...ofEtcd].map(({ name }) => name);
   }
 
   get hits(): readonly Hit[] {
     return this.rounds.flatMap(({ hits }) => hits).filter(({ hit }) => hit);
   }
 
-  async round(): Promise<Round> {
+  /** Faults of clients beside each other, and beside one of etcd: the given one, or one in {@link ETCD_SHARE} of the rounds. */
+  async round(given?: EtcdFault): Promise<Round> {
     const random = this.#random;
-    const onEtcd = random.chance(ETCD_SHARE) ? this.#etcdDeck.draw() : undefined;
-    const onClients: [ClientFault, ClientProcess][] = [];
+    const onEtcd = given ?? (random.chance(ETCD_SHARE) ? this.#etcdDeck.draw() : undefined);
+    const drawn: ClientFault[] = [];
     for (let count = random.integer(FEWEST_CLIENTS_HIT, MOST_CLIENTS_HIT); count > 0; count -= 1) {
-      const fault = this.#clientDeck.draw((each) => onEtcd === undefined || each.needsEtcd !== true);
-      const free = this.#clients.filter((client) => onClients.every(([, taken]) => taken !== client));
-      onClients.push([fault, this.#target(free)]);
+      drawn.push(this.#clientDeck.draw((each) => onEtcd === undefined || each.needsEtcd !== true));
     }
-    const hits = await Promise.all([
-      ...onClients.map(([fault, client]) => this.#hitClient(fault, client)),
-      ...(onEtcd === undefined ? [] : [this.#hitEtcd(onEtcd)]),
-    ]);
+    /* Only one of them can meet the holder of the lock: it goes first. */
+    drawn.sort((a, b) => Number(b.aimsAtHolder ?? false) - Number(a.aimsAtHolder ?? false));
+    const hitting: Promise<Hit>[] = [];
+    const free = [...this.#clients];
+    for (const [index, fault] of drawn.entries()) {
+      const isAimed = index === 0 && fault.aimsAtHolder === true;
+      const holder = isAimed ? await this.#nextHolder() : undefined;
+      const client = holder ?? this.#target(free.filter((each) => !fault.kills || !this.#spared.includes(each)));
+      free.splice(free.indexOf(client), 1);
+      hitting.push(this.#hitClient(fault, client, isAimed));
+    }
+    if (onEtcd !== undefined) hitting.push(this.#hitEtcd(onEtcd));
+    return await this.#after(hitting);
+  }
+
+  /** One fault and nothing beside it. */
+  async alone(fault: EtcdFault): Promise<Round> {
+    return await this.#after([this.#hitEtcd(fault)]);
+  }
+
+  async #after(hitting: readonly Promise<Hit>[]): Promise<Round> {
+    const hits = await Promise.all(hitting);
     const healedAt = machineMs();
     const round = { hits, healedAt, recovered: await this.#recovery(healedAt) };
     this.rounds.push(round);
@@ -89,10 +126,12 @@ export class Nemesis {
     return random.chance(PERTINENT_SHARE) ? (newest ?? any) : any;
   }
 
-  async #hitClient({ name, begin, end, lastsMs }: ClientFault, client: ClientProcess): Promise<Hit> {
+  async #hitClient({ name, begin, end, lastsMs }: ClientFault, client: ClientProcess, isAimed: boolean): Promise<Hit> {
     const [offsetMs, lastMs] = this.#times(lastsMs);
-    await sleep(offsetMs);
-    if (this.#random.chance(PERTINENT_SHARE)) await this.#untilItHoldsTheLock(client);
+    if (!isAimed) {
+      await sleep(offsetMs);
+      if (this.#random.chance(PERTINENT_SHARE)) await this.#untilItHoldsTheLock(client);
+    }
     const at = machineMs();
     const hit = await begin(client, this.#site).catch(() => false);
     await sleep(lastMs);
@@ -106,8 +145,8 @@ export class Nemesis {
     const at = machineMs();
     const hit = await begin(this.#site);
     await sleep(lastMs);
-    await end?.(this.#site);
-    return { fault: name, at, until: machineMs(), hit };
+    const isRefuted = (await end?.(this.#site)) === false;
+    return { fault: name, at, until: machineMs(), hit: hit && !isRefuted };
   }
 
   /** Then it is about to read, and to write. */
@@ -116,13 +155,31 @@ export class Nemesis {
     while (client.progressedAt('lock') < since && machineMs() < since + HOLD_WITHIN_MS) await sleep(1);
   }
 
+  /** Who is granted the lock next; nobody, if that takes too long. */
+  async #nextHolder(): Promise<ClientProcess | undefined> {
+    const since = machineMs();
+    for (;;) {
+      const holder = this.#clients.find((client) => client.progressedAt('lock') > since);
+      if (holder !== undefined || machineMs() > since + HOLD_WITHIN_MS * 2) return holder;
+      await sleep(1);
+    }
+  }
+
   #times([least, most]: readonly [number, number]): [number, number] {
     return [this.#random.integer(0, SPREAD_MS), this.#random.integer(least, most)];
   }
 
+  /** The time in which this process itself was starved does not count: the machine had no time for the clients either. */
   async #recovery(healedAt: number): Promise<Round['recovered']> {
     const recovered: Partial<Record<Workload, number>> = {};
-    while (machineMs() < healedAt + this.#patienceMs) {
+    let deadline = healedAt + this.#patienceMs;
+    let polledAt = healedAt;
+    for (;;) {
+      const now = machineMs();
+      const starvedMs = now - polledAt - POLL_MS;
+      if (starvedMs > STARVED_MS) deadline += starvedMs;
+      polledAt = now;
+      if (now > deadline) break;
       for (const workload of workloads) {
         if (recovered[workload] !== undefined) continue;
         const latest = Math.max(...this.#clients.map((client) => client.progressedAt(workload)));

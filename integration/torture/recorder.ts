@@ -22,11 +22,16 @@ const REFUSALS = new Set([
   'LIMIT_EXCEEDED',
 ]);
 
+/** Why a signal aborts, other than that the work is over. */
+const LOSSES = new Set(['LOCK_LOST', 'LEADERSHIP_LOST']);
+
 /** Says that the write is there: only the cache is behind. */
 const WRITTEN = /was written at revision/;
 
 interface Tenure {
   readonly token: bigint;
+  /** Absent: nothing tells of a loss. */
+  readonly signal?: AbortSignal;
   isHeld(): boolean;
 }
 
@@ -57,6 +62,18 @@ export class Recorder {
       /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
       setImmediate(() => this.#sampleAll());
     }, SAMPLE_MS);
+  }
+
+  /** From now on it writes down what the process needs, every so often, where the collector can be called (`--expose-gc`). */
+  watchResources(everyMs: number): void {
+    const collect = globalThis.gc;
+    if (collect === undefined) return;
+    setInterval(() => {
+      collect();
+      const { heapUsed: heapBytes } = process.memoryUsage();
+      const handles = process.getActiveResourcesInfo().length;
+      this.write({ kind: 'resources', heapBytes, handles, at: machineMs() });
+    }, everyMs);
   }
 
   write(event: HistoryEvent): void {
@@ -99,6 +116,11 @@ export class Recorder {
     const at = machineMs();
     this.write({ kind: 'granted', workload, token: tenure.token, since, at });
     this.#tenures.push({ workload, tenure });
+    const { signal } = tenure;
+    signal?.addEventListener('abort', () => {
+      if (!LOSSES.has((signal.reason as { readonly code?: string }).code ?? '')) return;
+      this.write({ kind: 'lost', workload, token: tenure.token, at: machineMs() });
+    });
     if (this.#tenures.length > KEPT_TENURES) {
       const over = this.#tenures.findIndex((each) => !each.tenure.isHeld());
       if (over !== -1) this.#tenures.splice(over, 1);
