@@ -67,6 +67,8 @@ export class Ticket implements KeyOwner {
   #sent = false;
   /** An attempt to enqueue was not answered. It may be applied at any time while the generation stands. */
   #unanswered = false;
+  /** One was refused for want of space, which may be the one that etcd applies nevertheless. */
+  #isInDoubt = false;
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
 
@@ -164,6 +166,8 @@ export class Ticket implements KeyOwner {
     let departure: Departure = 'left';
     if (this.#unanswered) await this.#settle();
     else if (this.#sent && this.#createRevision > 0n) departure = await this.#delete();
+    else if (this.#isInDoubt)
+      await this.#repeatWhileAlive(() => this.#transact([], [{ type: 'delete', key: this.key }]));
     this.session.disown(this);
     this.#gone.abort(new Error('the ticket was left'));
     return departure;
@@ -228,6 +232,8 @@ export class Ticket implements KeyOwner {
       );
     } catch (error) {
       if (!(error instanceof StoreError) || error.outcome === 'unknown') this.#unanswered = true;
+      /* It is done with, but the write by which etcd's quota is exceeded is applied and then refused. */
+      if (error instanceof StoreError && error.reason === 'quota') this.#isInDoubt = true;
       if (saysLeaseIsGone(error)) session.lose(new Error('etcd answered that the lease is gone'));
       throw error;
     }
