@@ -10,6 +10,7 @@ test('three members form one cluster with one leader', async (t) => {
   await first?.etcdctl(['put', 'shared', 'yes']);
   t.is(await last?.etcdctl(['get', 'shared', '--print-value-only']), 'yes\n');
   t.true(cluster.members.includes(await cluster.leader()));
+  t.true((await cluster.term()) > 0);
   t.is((await cluster.followers()).length, 2);
 });
 

@@ -32,9 +32,9 @@ export class SlowDisk implements AsyncDisposable {
     return disk;
   }
 
-  /** How many writes it has held back so far. */
+  /** How many writes it has held back so far, also those that it still does. */
   get delayed(): number {
-    return this.#output.split('(DELAYED)').length - 1;
+    return this.#output.split('fdatasync(').length - 1;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

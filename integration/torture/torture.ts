@@ -33,7 +33,7 @@ const REQUEST = { timeoutMs: 1_000, deadlineMs: 3_000 };
 /** TTL + 2 elections + 2 s, and what a busy machine needs to start a process. */
 const PATIENCE_MS = TTL_MS + 2 * 1_000 + 2_000 + 1_500;
 
-const START_WITHIN_MS = 20_000;
+const START_WITHIN_MS = 60_000;
 
 /** A restore comes when that much is done, and loses the work of so long. */
 const RESTORE_AFTER = 0.6;
