@@ -28,6 +28,8 @@ export interface Testimony {
   /** What it hit with again and again, and what once. */
   readonly faults: readonly string[];
   readonly milestones: readonly string[];
+  /** What it could not bring about. */
+  readonly leftOut: readonly string[];
   /** How often somebody had to say who he is. */
   readonly authentications: number;
   readonly register: Readonly<

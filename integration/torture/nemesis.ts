@@ -52,6 +52,8 @@ export class Nemesis {
   readonly rounds: Round[] = [];
   /** What it hits with, again and again. */
   readonly faults: readonly string[];
+  /** What it cannot bring about on this machine. */
+  readonly leftOut: readonly string[];
   readonly #random: SeededRandom;
   readonly #site: Site;
   readonly #clients: readonly ClientProcess[];
@@ -73,6 +75,7 @@ export class Nemesis {
     this.#spared = clients.slice(0, spares);
     this.#clientDeck = new Deck(random, clientFaults);
     const ofEtcd = etcdFaults.filter(({ needsTracing }) => needsTracing !== true || site.canSlowDisks);
+    this.leftOut = etcdFaults.filter((fault) => !ofEtcd.includes(fault)).map(({ name }) => name);
     this.#etcdDeck = new Deck(random, ofEtcd);
     this.faults = [...clientFaults, ...ofEtcd].map(({ name }) => name);
   }

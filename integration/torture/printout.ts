@@ -9,6 +9,7 @@ import { handovers, tenuresOf } from './tenures.ts';
 export interface TortureReport extends Judgement {
   readonly faults: readonly string[];
   readonly milestones: readonly string[];
+  readonly leftOut: readonly string[];
   readonly hits: readonly Hit[];
   readonly cells: readonly Cell[];
   readonly rounds: number;
@@ -27,13 +28,13 @@ export interface TortureReport extends Judgement {
 const SHOWN_VIOLATIONS = 40;
 
 export function reportOf(evidence: Evidence): TortureReport {
-  const { histories, rounds, register, faults, milestones, authentications } = evidence;
+  const { histories, rounds, register, faults, milestones, leftOut, authentications } = evidence;
   const hits = rounds.flatMap((round) => round.hits).filter(({ hit }) => hit);
   const judgement = judge(evidence);
   const writes = register.bare.accepted.length;
   return {
     ...judgement,
-    ...{ faults, milestones, authentications, hits, rounds: rounds.length, processes: histories.length },
+    ...{ faults, milestones, leftOut, authentications, hits, rounds: rounds.length, processes: histories.length },
     cells: cellsOf([...faults, ...milestones], hits, histories),
     slowestMs: Math.max(...rounds.flatMap(({ recovered }) => Object.values(recovered))),
     refused: judgement.endings.get('lock guarded write: failed STALE_TOKEN') ?? 0,
@@ -69,6 +70,7 @@ export function linesOf(report: TortureReport): string[] {
     `${report.rounds} rounds, ${report.processes} processes; after each every workload got on within ${report.slowestMs.toFixed(0)} ms`,
     `${report.refused} stale writes refused by the guard; without a guard ${bare.lost} of ${bare.writes} writes were lost`,
     `${report.handovers.lock} hand-overs of the lock and ${report.handovers.election} of the leadership between processes; ${report.lossesTold} losses told; ${report.authentications} authentications`,
+    ...report.leftOut.map((fault) => `left out, since no process may be traced here: ${fault}`),
     ...allowed.map((line) => `allowed by the documents: ${line}`),
     ...violations.slice(0, SHOWN_VIOLATIONS).map((line) => `VIOLATED ${line}`),
     `${hits.length} faults, ${covered(report)} cells of workload and fault, ${violations.length} violations`,

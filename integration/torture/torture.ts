@@ -80,7 +80,7 @@ export async function torture({
   const { accepted, values } = register;
   writeTestimony(folder, {
     ...{ survivors, toldUntilMs, ttlMs: TTL_MS, patienceMs: PATIENCE_MS, eras, authentications },
-    faults: nemesis.faults,
+    ...{ faults: nemesis.faults, leftOut: nemesis.leftOut },
     milestones: [upgrade.name, RESTORATION],
     disturbances: site.disturbances,
     rounds: nemesis.rounds,

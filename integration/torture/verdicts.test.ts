@@ -308,7 +308,7 @@ function restored(logs: readonly LoggedEvent[][], ...histories: History[]): Evid
       { clients: ['a.1'], log: before, records: [] },
       { clients: ['a.2'], log: after, records: [], backup: { revision: 1n, at: 15 } },
     ],
-    ...{ survivors: [], rounds: [], disturbances: [], faults: [], milestones: [], authentications: 0 },
+    ...{ survivors: [], rounds: [], disturbances: [], faults: [], milestones: [], leftOut: [], authentications: 0 },
     register: { guarded: nothing, bare: nothing },
     ...{ ttlMs: 3_000, patienceMs: 1, toldUntilMs: 0 },
   };
