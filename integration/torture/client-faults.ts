@@ -13,7 +13,7 @@ export interface ClientFault {
   /** Its process is another one afterwards. */
   readonly kills?: boolean;
   /** It is to meet a client between its read and its write under the lock. */
-  readonly aimsAtHolder?: boolean;
+  readonly aimsAtWriter?: boolean;
   /** Resolves to whether it really hit. */
   readonly begin: (client: ClientProcess, site: Site) => Promise<boolean>;
   readonly end?: (client: ClientProcess) => void;
@@ -46,7 +46,7 @@ function healNetwork(client: ClientProcess): void {
 export const stoppedPastTtl: ClientFault = {
   name: 'client stopped past its TTL',
   lastsMs: [3_200, 4_500],
-  aimsAtHolder: true,
+  aimsAtWriter: true,
   begin: (client) => Promise.resolve(client.signal('SIGSTOP')),
   end: (client) => client.signal('SIGCONT'),
 };

@@ -41,6 +41,7 @@ export class ClientProcess implements AsyncDisposable {
   readonly #proxies: readonly FaultProxy[];
   readonly #lives: Life[] = [];
   readonly #progress = new Map<Workload, number>();
+  #announcedAt = 0;
   #child: ChildProcess;
 
   private constructor(options: ClientStart, proxies: readonly FaultProxy[]) {
@@ -68,6 +69,11 @@ export class ClientProcess implements AsyncDisposable {
   /** When a workload last got on, by the machine's clock. */
   progressedAt(workload: Workload): number {
     return this.#progress.get(workload) ?? 0;
+  }
+
+  /** When it last announced a write under the lock. */
+  get announcedAt(): number {
+    return this.#announcedAt;
   }
 
   /** Does the same to every connection that it has. */
@@ -118,7 +124,11 @@ export class ClientProcess implements AsyncDisposable {
     const flags = watchesResources ? ['--expose-gc'] : [];
     const child = fork(file, [JSON.stringify(options)], { execArgv: [...process.execArgv, ...flags] });
     killAtExit(child);
-    child.on('message', (message) => this.#progress.set((message as Progress).workload, machineMs()));
+    child.on('message', (message) => {
+      const progress = message as Progress;
+      if ('workload' in progress) this.#progress.set(progress.workload, machineMs());
+      else this.#announcedAt = machineMs();
+    });
     return child;
   }
 }

@@ -25,7 +25,7 @@ process.on('disconnect', () => process.exit());
 
 scheduleWork(client);
 await Promise.all([
-  /* Two, which pass it on between them without etcd. */
+  /* Two, which wait behind one ticket. */
   lockWork(client, options.registerUrl),
   lockWork(client, options.registerUrl),
   electionWork(client),

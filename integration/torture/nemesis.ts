@@ -34,7 +34,7 @@ export interface NemesisOptions {
 }
 
 /** So many rounds hit etcd as well. */
-const ETCD_SHARE = 0.6;
+const ETCD_SHARE = 0.7;
 const FEWEST_CLIENTS_HIT = 2;
 const MOST_CLIENTS_HIT = 3;
 const SPREAD_MS = 400;
@@ -44,6 +44,7 @@ const POLL_MS = 20;
 const STARVED_MS = 40;
 /** A client that does not get the lock for so long is hit without it. */
 const HOLD_WITHIN_MS = 1_000;
+const WRITES_WITHIN_MS = 4_000;
 /** A hit client is the one that last had what the workload is about, in this share of the cases. */
 const PERTINENT_SHARE = 0.6;
 
@@ -92,14 +93,14 @@ export class Nemesis {
     for (let count = random.integer(FEWEST_CLIENTS_HIT, MOST_CLIENTS_HIT); count > 0; count -= 1) {
       drawn.push(this.#clientDeck.draw((each) => onEtcd === undefined || each.needsEtcd !== true));
     }
-    /* Only one of them can meet the holder of the lock: it goes first. */
-    drawn.sort((a, b) => Number(b.aimsAtHolder ?? false) - Number(a.aimsAtHolder ?? false));
+    /* Only one of them can meet whoever writes under the lock: it goes first. */
+    drawn.sort((a, b) => Number(b.aimsAtWriter ?? false) - Number(a.aimsAtWriter ?? false));
     const hitting: Promise<Hit>[] = [];
     const free = [...this.#clients];
     for (const [index, fault] of drawn.entries()) {
-      const isAimed = index === 0 && fault.aimsAtHolder === true;
-      const holder = isAimed ? await this.#nextHolder() : undefined;
-      const client = holder ?? this.#target(free.filter((each) => !fault.kills || !this.#spared.includes(each)));
+      const isAimed = index === 0 && fault.aimsAtWriter === true;
+      const writer = isAimed ? await this.#nextWriter() : undefined;
+      const client = writer ?? this.#target(free.filter((each) => !fault.kills || !this.#spared.includes(each)));
       free.splice(free.indexOf(client), 1);
       hitting.push(this.#hitClient(fault, client, isAimed));
     }
@@ -129,7 +130,8 @@ export class Nemesis {
     return random.chance(PERTINENT_SHARE) ? (newest ?? any) : any;
   }
 
-  async #hitClient({ name, begin, end, lastsMs }: ClientFault, client: ClientProcess, isAimed: boolean): Promise<Hit> {
+  async #hitClient(fault: ClientFault, client: ClientProcess, isAimed: boolean): Promise<Hit> {
+    const { name, begin, end, lastsMs } = fault;
     const [offsetMs, lastMs] = this.#times(lastsMs);
     if (!isAimed) {
       await sleep(offsetMs);
@@ -139,17 +141,21 @@ export class Nemesis {
     const hit = await begin(client, this.#site).catch(() => false);
     await sleep(lastMs);
     end?.(client);
+    if (!hit) this.#clientDeck.putBack(fault);
     return { fault: name, client: client.name, at, until: machineMs(), hit };
   }
 
-  async #hitEtcd({ name, begin, end, lastsMs }: EtcdFault): Promise<Hit> {
+  async #hitEtcd(fault: EtcdFault): Promise<Hit> {
+    const { name, begin, end, lastsMs } = fault;
     const [offsetMs, lastMs] = this.#times(lastsMs);
     await sleep(offsetMs);
     const at = machineMs();
-    const hit = await begin(this.#site);
+    const hasBegun = await begin(this.#site);
     await sleep(lastMs);
     const isRefuted = (await end?.(this.#site)) === false;
-    return { fault: name, at, until: machineMs(), hit: hit && !isRefuted };
+    const hit = hasBegun && !isRefuted;
+    if (!hit && this.faults.includes(name)) this.#etcdDeck.putBack(fault);
+    return { fault: name, at, until: machineMs(), hit };
   }
 
   /** Then it is about to read, and to write. */
@@ -158,12 +164,12 @@ export class Nemesis {
     while (client.progressedAt('lock') < since && machineMs() < since + HOLD_WITHIN_MS) await sleep(1);
   }
 
-  /** Who is granted the lock next; nobody, if that takes too long. */
-  async #nextHolder(): Promise<ClientProcess | undefined> {
+  /** Who next has read under the lock, and is to write; nobody, if that takes too long. */
+  async #nextWriter(): Promise<ClientProcess | undefined> {
     const since = machineMs();
     for (;;) {
-      const holder = this.#clients.find((client) => client.progressedAt('lock') > since);
-      if (holder !== undefined || machineMs() > since + HOLD_WITHIN_MS * 2) return holder;
+      const writer = this.#clients.find((client) => client.announcedAt > since);
+      if (writer !== undefined || machineMs() > since + WRITES_WITHIN_MS) return writer;
       await sleep(1);
     }
   }
@@ -211,5 +217,10 @@ class Deck<T> {
     const card = this.#random.pick(this.#left.filter(fits));
     this.#left.splice(this.#left.indexOf(card), 1);
     return card;
+  }
+
+  /** It did nothing: it comes again before any other does twice. */
+  putBack(card: T): void {
+    this.#left.push(card);
   }
 }

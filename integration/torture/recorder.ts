@@ -36,9 +36,7 @@ interface Tenure {
 }
 
 /** What a client process tells the one that started it. */
-export interface Progress {
-  readonly workload: Workload;
-}
+export type Progress = { readonly workload: Workload } | { readonly about: 'to write' };
 
 /** Writes down what the workloads of one process do and see. */
 export class Recorder {
@@ -86,6 +84,11 @@ export class Recorder {
     if (now - (this.#progressedAt.get(workload) ?? 0) < PROGRESS_EVERY_MS) return;
     this.#progressedAt.set(workload, now);
     process.send?.({ workload } satisfies Progress);
+  }
+
+  /** Tells that it has read under the lock, and will write some time later. */
+  announceWrite(): void {
+    process.send?.({ about: 'to write' } satisfies Progress);
   }
 
   /** Does and writes down a call. Resolves to what it gave, or to the error; rejects for what no caller should ever see. */
