@@ -3,8 +3,8 @@ import { workloads, type Workload } from './history.ts';
 import type { TortureReport } from './printout.ts';
 
 /**
- * How much a run has to do, to count: without violations is also who did nothing. Each figure is about a quarter of what runs do on two
- * processors that others use, too: below that the harness is broken, or the machine too slow to say anything.
+ * How much a run has to do, to count: without violations is also who did nothing. Each figure is between a half and a tenth of
+ * what runs do on two processors that others use, too: below that the harness is broken, or the machine too slow to say anything.
  */
 export interface Floors {
   /** Faults that hit. */

@@ -11,9 +11,9 @@ const WARM_UP_MS = 20_000;
 const FEWEST_SAMPLES = 15;
 
 /**
- * By so much the least of the last third of a life may be above the least of its first: with what a fault left behind for a while, and with
- * the collector's moods, since a heap is never collected completely. A leak of 100 bytes at each of 20 calls a second would show in two hours; one
- * of a kilobyte, in ten minutes. A timer or a socket that is left behind by each fault would show after some dozens.
+ * By so much the least of the last third of a life may be above the least of its first: a fault leaves things behind for a while, and a heap is
+ * never collected completely. Of lives of nine minutes, as rounds of a quarter of an hour have them, that is 1.7 KB for each of some 20 calls a
+ * second; smaller leaks show in longer rounds. A timer or a socket that each fault left behind would show after some dozens of faults.
  */
 const HEAP_GROWTH_BYTES = 12 * 1_024 * 1_024;
 const HANDLE_GROWTH = 24;
