@@ -61,6 +61,11 @@ export class ClientProcess implements AsyncDisposable {
     return this.#lives;
   }
 
+  /** Of the process that it is now. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** How many connections to etcd it has. */
   get connections(): number {
     return this.#proxies.reduce((sum, { connections }) => sum + connections, 0);

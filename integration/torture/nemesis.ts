@@ -6,6 +6,7 @@ import type { ClientProcess } from './client-process.ts';
 import { etcdFaults, type EtcdFault } from './etcd-faults.ts';
 import { workloads, type Workload } from './history.ts';
 import type { Site } from './site.ts';
+import { longestWaitMs, waitsOf } from './starvation.ts';
 
 /** A fault that was brought about; `at` and `until` by the machine's clock. */
 export interface Hit {
@@ -40,8 +41,8 @@ const MOST_CLIENTS_HIT = 3;
 const SPREAD_MS = 400;
 const QUIET_MS = 400;
 const POLL_MS = 20;
-/** A poll that is later than that was starved. */
-const STARVED_MS = 40;
+/** On a machine on which they wait for longer, in patiences, nothing can be shown. */
+const LONGEST_WAIT = 3;
 /** A client that does not get the lock for so long is hit without it. */
 const HOLD_WITHIN_MS = 1_000;
 const WRITES_WITHIN_MS = 4_000;
@@ -178,23 +179,25 @@ export class Nemesis {
     return [this.#random.integer(0, SPREAD_MS), this.#random.integer(least, most)];
   }
 
-  /** The time in which this process itself was starved does not count: the machine had no time for the clients either. */
+  /** Time in which one of the processes waited for a processor does not count: what it has to do, it could not do. */
   async #recovery(healedAt: number): Promise<Round['recovered']> {
     const recovered: Partial<Record<Workload, number>> = {};
+    const pids = [process, ...this.#clients, ...this.#site.cluster.members].map(({ pid }) => pid);
+    const before = waitsOf(pids);
     let deadline = healedAt + this.#patienceMs;
-    let polledAt = healedAt;
     for (;;) {
       const now = machineMs();
-      const starvedMs = now - polledAt - POLL_MS;
-      if (starvedMs > STARVED_MS) deadline += starvedMs;
-      polledAt = now;
-      if (now > deadline) break;
       for (const workload of workloads) {
         if (recovered[workload] !== undefined) continue;
         const latest = Math.max(...this.#clients.map((client) => client.progressedAt(workload)));
         if (latest > healedAt) recovered[workload] = latest - healedAt;
       }
       if (workloads.every((workload) => recovered[workload] !== undefined)) break;
+      if (now > deadline) {
+        const waitedMs = longestWaitMs(before, waitsOf(pids));
+        deadline = healedAt + this.#patienceMs + Math.min(waitedMs, LONGEST_WAIT * this.#patienceMs);
+        if (now > deadline) break;
+      }
       await sleep(POLL_MS);
     }
     return recovered;

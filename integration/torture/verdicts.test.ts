@@ -8,6 +8,7 @@ import type { Change, History, HistoryEvent } from './history.ts';
 import { judge, judgeRecovery, type Evidence } from './judgement.ts';
 import { reportOf } from './printout.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
+import { longestWaitMs, waitsOf } from './starvation.ts';
 import type { LoggedEvent } from './store-log.ts';
 import { handovers, judgeLosses, judgeTenures, tenuresOf, type Tenure } from './tenures.ts';
 import { judgeRestarts, judgeTicks, type TickRecord } from './ticks.ts';
@@ -271,6 +272,17 @@ test('a workload of which nothing comes after a fault is named', (t) => {
   const recovered = { lock: 1, election: 1, cache: 1, config: 1 };
   const hits = [{ fault: 'cut', client: 'a', at: 0, until: 1, hit: true }];
   t.regex(judgeRecovery([{ hits, healedAt: 1, recovered }], 9_000).join(), /^L6 schedule: .* cut a$/);
+});
+
+test('starved for as long as its most starved thread is who waited for a processor', (t) => {
+  const before = new Map([
+    ['1/1', 100],
+    ['1/2', 5],
+  ]);
+  t.is(longestWaitMs(before, new Map([...before, ['1/2', 25], ['1/3', 15]])), 20);
+  t.is(longestWaitMs(before, before), 0);
+  t.is(longestWaitMs(before, new Map()), 0);
+  t.deepEqual(waitsOf([0]), new Map());
 });
 
 test('what was started before the backup is not started again, and what was started later may be', (t) => {
