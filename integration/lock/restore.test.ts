@@ -1,14 +1,10 @@
-import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import test from 'ava';
 import { CoordinationUnavailableError, LockLostError, unpackToken } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/index.ts';
+import { backUp, restore } from '../servers/backup.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Clients, storedKeys, testedVersions } from './support/clients.ts';
 import { until } from './support/until.ts';
-
-const run = promisify(execFile);
 
 for (const version of testedVersions) {
   test(`etcd ${version}: a restore from a snapshot under running clients ends their sessions, and with a raised epoch tokens rise`, async (t) => {
@@ -17,8 +13,7 @@ for (const version of testedVersions) {
     await using clients = new Clients();
     const coordinator = await clients.connect(proxy.endpoint, { session: { ttlMs: 20_000 } });
     const early = await coordinator.lock('early').acquire();
-    const snapshot = `${server.dataDir}.snapshot`;
-    await server.etcdctl(['snapshot', 'save', snapshot]);
+    const snapshot = await backUp(server);
 
     for (let cycle = 0; cycle < 20; cycle += 1) await (await coordinator.lock('a').acquire()).release();
     const held = await coordinator.lock('a').acquire();
@@ -26,11 +21,7 @@ for (const version of testedVersions) {
 
     /* As docs/restore.md says: no client comes back before the epoch is raised. */
     proxy.cut();
-    try {
-      await restore(server, snapshot);
-    } finally {
-      await rm(snapshot, { force: true });
-    }
+    await restore([server], snapshot);
     await server.etcdctl(['put', 'test/epoch', '1']);
     /* A client that has noticed the outage looks as soon as it is over; one that has not, within about a TTL. */
     await t.throwsAsync(coordinator.lock('b').acquire({ timeoutMs: 300 }), {
@@ -60,19 +51,4 @@ for (const version of testedVersions) {
       withinMs: 90_000,
     });
   });
-}
-
-/** Puts the snapshot in the place of the server's data. The server is a new one to its clients in nothing but its revision. */
-async function restore(server: EtcdServer, snapshot: string): Promise<void> {
-  await server.stop({ signal: 'SIGKILL' });
-  await rm(server.dataDir, { recursive: true });
-  const peer = `http://127.0.0.1:${server.peerPort}`;
-  const { etcdutl, etcdctl } = server.binaries;
-  const args = ['snapshot', 'restore', snapshot, '--data-dir', server.dataDir, '--name', server.name];
-  await run(
-    etcdutl ?? etcdctl,
-    [...args, '--initial-cluster', `${server.name}=${peer}`, '--initial-advertise-peer-urls', peer],
-    { env: { ...process.env, ETCDCTL_API: '3' } },
-  );
-  await server.restart();
 }

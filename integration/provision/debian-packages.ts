@@ -39,6 +39,20 @@ export async function unpackDebianPackages(
   }
 }
 
+/**
+ * Where the libraries among unpacked packages are. Debian keeps them one folder deeper, by the machine's architecture, whose name need not
+ * be known here.
+ */
+export async function libraryFolders(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const root of [path.join(folder, 'usr', 'lib'), path.join(folder, 'lib')]) {
+    if (!existsSync(root)) continue;
+    const entries = await readdir(root, { withFileTypes: true });
+    found.push(...entries.filter((entry) => entry.isDirectory()).map((entry) => path.join(root, entry.name)));
+  }
+  return found;
+}
+
 async function download(
   workspace: string,
   packages: readonly string[],

@@ -1,10 +1,8 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { cachedFolder, ProvisionError } from './cache-folder.ts';
-import { unpackDebianPackages } from './debian-packages.ts';
+import { libraryFolders, unpackDebianPackages } from './debian-packages.ts';
 
 const run = promisify(execFile);
 
@@ -33,17 +31,6 @@ async function fetch(): Promise<ProvidedRedis> {
   const provided = await inspect(path.join(folder, 'usr', 'bin', 'redis-server'), env);
   if (provided === undefined) throw unavailable('The redis-server that was fetched does not run here.');
   return provided;
-}
-
-/** Debian keeps libraries one folder deeper, by the machine's architecture, whose name need not be known here. */
-async function libraryFolders(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const root of [path.join(folder, 'usr', 'lib'), path.join(folder, 'lib')]) {
-    if (!existsSync(root)) continue;
-    const entries = await readdir(root, { withFileTypes: true });
-    found.push(...entries.filter((entry) => entry.isDirectory()).map((entry) => path.join(root, entry.name)));
-  }
-  return found;
 }
 
 async function inspect(redisServer: string, env: Record<string, string>): Promise<ProvidedRedis | undefined> {

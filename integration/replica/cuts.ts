@@ -237,7 +237,7 @@ class Run {
     await this.#record();
     const before = this.#last;
     beforeRestore();
-    await restore(this.#server, file);
+    await restore([this.#server], file);
     this.#history.fork(at);
     this.#last = at;
     return before;

@@ -1,5 +1,7 @@
 import test from 'ava';
+import { backUp, restore, revisionOf } from './backup.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
+import { SlowDisk } from './slow-disk.ts';
 
 test('three members form one cluster with one leader', async (t) => {
   await using cluster = await EtcdCluster.start();
@@ -8,6 +10,7 @@ test('three members form one cluster with one leader', async (t) => {
   await first?.etcdctl(['put', 'shared', 'yes']);
   t.is(await last?.etcdctl(['get', 'shared', '--print-value-only']), 'yes\n');
   t.true(cluster.members.includes(await cluster.leader()));
+  t.true((await cluster.term()) > 0);
   t.is((await cluster.followers()).length, 2);
 });
 
@@ -48,4 +51,51 @@ test('a leader that is cut off from its peers is deposed, goes on serving what i
   cluster.heal();
   await deposed.untilHealthy();
   t.is(await deposed.etcdctl(['get', 'after', '--print-value-only']), 'the cut\n');
+});
+
+test.serial('a leader is replaced by a member without data, which has everything when it is healthy', async (t) => {
+  await using cluster = await EtcdCluster.start({
+    partitionable: true,
+    extraArgs: ['--strict-reconfig-check=false'],
+  });
+  const member = await cluster.leader();
+  await member.etcdctl(['put', 'before', 'yes']);
+  const { before, after } = await cluster.replace(member);
+  t.regex(before, /^[0-9a-f]{15,16}$/);
+  t.regex(after, /^[0-9a-f]{15,16}$/);
+  t.not(after, before);
+  t.is(await member.etcdctl(['get', 'before', '--print-value-only']), 'yes\n');
+});
+
+test.serial('a cluster is upgraded member by member, and restored as a whole from a backup', async (t) => {
+  await using cluster = await EtcdCluster.start({ version: '3.4', partitionable: true });
+  const member = await cluster.leader();
+  await member.etcdctl(['put', 'kept', 'yes']);
+  for (const each of cluster.members) await each.upgrade('3.5.30');
+  t.true(cluster.members.every(({ binaries }) => binaries.version.startsWith('3.5.')));
+  t.is(await member.etcdctl(['get', 'kept', '--print-value-only']), 'yes\n');
+
+  const file = await backUp(member);
+  await member.insist(['put', 'lost', 'yes']);
+  await restore(cluster.members, file);
+  t.is(await revisionOf(member, file), 2n);
+  for (const each of cluster.members) {
+    t.is(await each.insist(['get', '--prefix', '', '--print-value-only']), 'yes\n');
+  }
+});
+
+test.serial('a disk is slow, and as fast as before when that is over', async (t) => {
+  await using cluster = await EtcdCluster.start({ size: 1 });
+  const [member] = cluster.members;
+  if (member === undefined) return t.fail();
+  const put = async (): Promise<number> => {
+    const startedAt = performance.now();
+    await member.etcdctl(['put', 'a', '1']);
+    return performance.now() - startedAt;
+  };
+  const disk = await SlowDisk.of(member.pid, 1_500);
+  t.true((await put()) > 1_500);
+  await disk[Symbol.asyncDispose]();
+  t.true(disk.delayed > 0);
+  await put();
 });

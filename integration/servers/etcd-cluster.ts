@@ -28,6 +28,9 @@ const pollMs = 50;
 export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly EtcdServer[];
   readonly #network: PeerNetwork | undefined;
+  #operator: string | undefined;
+  #token = '';
+  #authentications = 0;
 
   private constructor(members: readonly EtcdServer[], network: PeerNetwork | undefined) {
     this.members = members;
@@ -79,6 +82,13 @@ export class EtcdCluster implements AsyncDisposable {
     }
   }
 
+  /** The newest raft term that any answering member knows, or 0 if none answers. */
+  async term(): Promise<number> {
+    const running = this.members.filter((member) => member.isRunning && !member.isPaused);
+    const answers = await Promise.all(running.map((member) => this.#raftStatus(member)));
+    return Math.max(0, ...answers.map((answer) => answer?.term ?? 0));
+  }
+
   /** Every member but the leader. */
   async followers(): Promise<EtcdServer[]> {
     const leader = await this.leader();
@@ -104,6 +114,40 @@ export class EtcdCluster implements AsyncDisposable {
     this.#network?.heal();
   }
 
+  /**
+   * Takes a member out of the cluster, and lets it join again with no data, as a new one with the same address. Resolves when it is healthy, to
+   * its ID before and after.
+   */
+  async replace(member: EtcdServer): Promise<{ readonly before: string; readonly after: string }> {
+    const operator = this.members.find((each) => each !== member);
+    if (operator === undefined) throw new Error('Expected a cluster of more than one member.');
+    const id = async (): Promise<string> => {
+      const listing = await operator.insist(['member', 'list']);
+      const line = listing.split('\n').find((text) => text.includes(member.peerUrl));
+      return line?.split(',')[0] ?? '';
+    };
+    const before = await id();
+    await operator.insist(['member', 'remove', before], { done: /member not found/i });
+    await member.stop({ signal: 'SIGKILL' });
+    await operator.insist(['member', 'add', member.name, `--peer-urls=${member.peerUrl}`], {
+      done: /peer urls already exists/i,
+    });
+    const after = await id();
+    await member.rejoin();
+    return { before, after };
+  }
+
+  /** Who this is, and etcdctl, from now on, such as `root:secret`. */
+  operateAs(user: string): void {
+    this.#operator = user;
+    for (const member of this.members) member.operator = user;
+  }
+
+  /** How often it has said itself who it is. */
+  get authentications(): number {
+    return this.#authentications;
+  }
+
   /** Ends every process and removes their data. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
@@ -114,10 +158,28 @@ export class EtcdCluster implements AsyncDisposable {
     const connected = this.members.filter(
       (member) => member.isRunning && !member.isPaused && this.#hasMajority(member),
     );
-    const answers = await Promise.all(connected.map((member) => raftStatus(member)));
+    const answers = await Promise.all(connected.map((member) => this.#raftStatus(member)));
     const known = answers.filter((answer) => answer !== undefined);
     const term = Math.max(...known.map((answer) => answer.term));
     return known.find((answer) => answer.term === term && answer.leads)?.member;
+  }
+
+  async #raftStatus(member: EtcdServer): Promise<RaftStatus | undefined> {
+    const ask = async (): Promise<RaftStatus | undefined> => {
+      const answer = await post<StatusAnswer>(member, '/v3/maintenance/status', {}, this.#token);
+      if (answer?.header === undefined) return undefined;
+      const { header, leader, raftTerm } = answer;
+      return { member, term: Number(raftTerm), leads: leader === header.member_id };
+    };
+    const status = await ask();
+    if (status !== undefined || this.#operator === undefined) return status;
+    /* A token expires. */
+    const [name, password] = this.#operator.split(':');
+    this.#authentications += 1;
+    const answer = await post<{ readonly token?: string }>(member, '/v3/auth/authenticate', { name, password });
+    if (answer?.token === undefined) return undefined;
+    this.#token = answer.token;
+    return await ask();
   }
 
   #hasMajority({ name }: EtcdServer): boolean {
@@ -131,19 +193,22 @@ interface RaftStatus {
   readonly leads: boolean;
 }
 
-async function raftStatus(member: EtcdServer): Promise<RaftStatus | undefined> {
+interface StatusAnswer {
+  readonly header?: { readonly member_id: string };
+  readonly leader?: string;
+  readonly raftTerm?: string;
+}
+
+/** What a member answers, be it an error; nothing, if it does not. */
+async function post<T>({ endpoint }: EtcdServer, path: string, body: object, token = ''): Promise<T | undefined> {
   try {
-    const response = await fetch(`${member.endpoint}/v3/maintenance/status`, {
+    const response = await fetch(`${endpoint}${path}`, {
       method: 'POST',
-      body: '{}',
+      body: JSON.stringify(body),
+      headers: token === '' ? {} : { authorization: token },
       signal: AbortSignal.timeout(statusTimeoutMs),
     });
-    const status = (await response.json()) as {
-      readonly header: { readonly member_id: string };
-      readonly leader?: string;
-      readonly raftTerm: string;
-    };
-    return { member, term: Number(status.raftTerm), leads: status.leader === status.header.member_id };
+    return (await response.json()) as T;
   } catch {
     return undefined;
   }

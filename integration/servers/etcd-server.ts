@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { provideEtcd, type EtcdVersion, type ProvidedEtcd } from '../provision/etcd.ts';
 import { freePorts } from './free-ports.ts';
@@ -15,6 +16,7 @@ const run = promisify(execFile);
 const healthTimeoutMs = 2_000;
 const metricsTimeoutMs = 10_000;
 const healthyWithinMs = 20_000;
+const insistMs = 200;
 
 export interface EtcdTls {
   readonly certFile: string;
@@ -42,6 +44,12 @@ export interface EtcdctlOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface InsistOptions {
+  readonly done?: RegExp | undefined;
+  /** @default 30000 */
+  readonly withinMs?: number | undefined;
+}
+
 /** What a member needs to know to be part of a cluster. */
 export interface EtcdMembership {
   readonly name: string;
@@ -63,8 +71,13 @@ export class EtcdServer implements AsyncDisposable {
   /** What clients connect to. */
   readonly endpoint: string;
   readonly dataDir: string;
-  readonly binaries: ProvidedEtcd;
+  /** What it tells its peers to reach it by. */
+  readonly peerUrl: string;
+  /** Who etcdctl says it is, such as `root:secret`, once the cluster asks. */
+  operator: string | undefined;
 
+  #binaries: ProvidedEtcd;
+  #clusterState: 'new' | 'existing' = 'new';
   readonly #args: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #keepDataDir: boolean;
@@ -77,7 +90,7 @@ export class EtcdServer implements AsyncDisposable {
     { name, clientPort, peerPort, metricsPort, initialCluster, route }: EtcdMembership,
     { tls, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
   ) {
-    this.binaries = binaries;
+    this.#binaries = binaries;
     this.dataDir = dataDir;
     this.name = name;
     this.clientPort = clientPort;
@@ -85,15 +98,15 @@ export class EtcdServer implements AsyncDisposable {
     this.metricsPort = metricsPort;
     this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
     this.#keepDataDir = keptDataDir !== undefined;
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const listenUrl = `http://127.0.0.1:${peerPort}`;
+    this.peerUrl = route?.advertisedUrl ?? listenUrl;
     this.#env = route?.env ?? {};
     this.#args = [
       ...['--name', name, '--data-dir', dataDir],
       ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
-      ...['--listen-peer-urls', peerUrl],
-      ...['--initial-advertise-peer-urls', route?.advertisedUrl ?? peerUrl],
+      ...['--listen-peer-urls', listenUrl, '--initial-advertise-peer-urls', this.peerUrl],
       ...['--listen-metrics-urls', `http://127.0.0.1:${metricsPort}`],
-      ...['--initial-cluster', initialCluster, '--initial-cluster-state', 'new'],
+      ...['--initial-cluster', initialCluster],
       ...['--logger', 'zap', '--log-level', 'warn', '--log-outputs', 'stderr'],
       ...(tls === undefined ? [] : ['--cert-file', tls.certFile, '--key-file', tls.keyFile]),
       ...(tls?.clientCaFile === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCaFile]),
@@ -125,6 +138,10 @@ export class EtcdServer implements AsyncDisposable {
     const dataDir = options.dataDir ?? (await mkdtemp(path.join(os.tmpdir(), 'holdfast-etcd-')));
     if (options.dataDir === undefined) removeAtExit(dataDir);
     return new EtcdServer(binaries, dataDir, membership, options);
+  }
+
+  get binaries(): ProvidedEtcd {
+    return this.#binaries;
   }
 
   get pid(): number {
@@ -171,6 +188,20 @@ export class EtcdServer implements AsyncDisposable {
     });
   }
 
+  /** Starts it again as another version, with the same data. */
+  async upgrade(version: EtcdVersion): Promise<void> {
+    this.#binaries = await provideEtcd({ version });
+    await this.restart();
+  }
+
+  /** Kills it, and starts it without data, as a member that its cluster has just been told of. */
+  async rejoin(): Promise<void> {
+    await this.stop({ signal: 'SIGKILL' });
+    await rm(this.dataDir, { recursive: true, force: true });
+    this.#clusterState = 'existing';
+    await this.restart();
+  }
+
   /** Resolves when the member has a leader and can commit. */
   async untilHealthy(withinMs: number = healthyWithinMs): Promise<void> {
     await this.#process.untilReady(async () => {
@@ -202,7 +233,7 @@ export class EtcdServer implements AsyncDisposable {
 
   /** Runs etcdctl to its end and resolves to what it printed. */
   async etcdctl(args: readonly string[], options: EtcdctlOptions = {}): Promise<string> {
-    const { stdout } = await run(this.binaries.etcdctl, this.#etcdctlArgs(args, options), {
+    const { stdout } = await run(this.#binaries.etcdctl, this.#etcdctlArgs(args, options), {
       env: etcdctlEnvironment(options),
       timeout: options.timeoutMs ?? 10_000,
       maxBuffer: 64 * 1024 * 1024,
@@ -210,9 +241,26 @@ export class EtcdServer implements AsyncDisposable {
     return stdout;
   }
 
+  /**
+   * What an operator does where etcd may just have lost its leader: runs etcdctl again until it succeeds, or says by `done` that an earlier
+   * attempt, whose answer was lost, did. Resolves to what it printed then.
+   */
+  async insist(args: readonly string[], { done, withinMs = 30_000 }: InsistOptions = {}): Promise<string> {
+    const deadline = performance.now() + withinMs;
+    for (;;) {
+      try {
+        return await this.etcdctl(args);
+      } catch (error) {
+        if (done?.test(String(error)) === true) return '';
+        if (performance.now() > deadline) throw error;
+        await sleep(insistMs);
+      }
+    }
+  }
+
   /** Starts an etcdctl that goes on, such as `lock` or `watch`. It is killed with this process, if not before. */
   spawnEtcdctl(args: readonly string[], options: EtcdctlOptions = {}): ChildProcessByStdio<null, Readable, Readable> {
-    const child = spawn(this.binaries.etcdctl, this.#etcdctlArgs(args, options), {
+    const child = spawn(this.#binaries.etcdctl, this.#etcdctlArgs(args, options), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: etcdctlEnvironment(options),
     });
@@ -227,11 +275,13 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   #spawn(): ServerProcess {
-    return new ServerProcess(this.binaries.etcd, this.#args, { env: this.#env });
+    const args = [...this.#args, '--initial-cluster-state', this.#clusterState];
+    return new ServerProcess(this.#binaries.etcd, args, { env: this.#env });
   }
 
   #etcdctlArgs(args: readonly string[], { endpoints = [this.endpoint] }: EtcdctlOptions): string[] {
-    return ['--endpoints', endpoints.join(','), ...args];
+    const user = this.operator === undefined ? [] : ['--user', this.operator];
+    return ['--endpoints', endpoints.join(','), ...user, ...args];
   }
 }
 

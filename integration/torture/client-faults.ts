@@ -10,6 +10,10 @@ export interface ClientFault {
   readonly lastsMs: readonly [number, number];
   /** It needs an etcd that serves. */
   readonly needsEtcd?: boolean;
+  /** Its process is another one afterwards. */
+  readonly kills?: boolean;
+  /** It is to meet a client between its read and its write under the lock. */
+  readonly aimsAtWriter?: boolean;
   /** Resolves to whether it really hit. */
   readonly begin: (client: ClientProcess, site: Site) => Promise<boolean>;
   readonly end?: (client: ClientProcess) => void;
@@ -38,14 +42,19 @@ function healNetwork(client: ClientProcess): void {
   client.network((proxy) => proxy.heal());
 }
 
-/** A lease lasts 3 s. */
+/** A lease lasts 3 s, and etcd takes up to half a second more to end it. */
+export const stoppedPastTtl: ClientFault = {
+  name: 'client stopped past its TTL',
+  lastsMs: [3_800, 5_000],
+  aimsAtWriter: true,
+  begin: (client) => Promise.resolve(client.signal('SIGSTOP')),
+  end: (client) => client.signal('SIGCONT'),
+};
+
+export const blackholed: ClientFault = onNetwork('client in a blackhole', [300, 4_500], (proxy) => proxy.blackhole());
+
 export const clientFaults: readonly ClientFault[] = [
-  {
-    name: 'client stopped past its TTL',
-    lastsMs: [3_200, 4_500],
-    begin: (client) => Promise.resolve(client.signal('SIGSTOP')),
-    end: (client) => client.signal('SIGCONT'),
-  },
+  stoppedPastTtl,
   {
     name: 'client stopped for a moment',
     lastsMs: [200, 1_500],
@@ -55,10 +64,11 @@ export const clientFaults: readonly ClientFault[] = [
   {
     name: 'client killed and replaced',
     lastsMs: [0, 1_000],
+    kills: true,
     begin: (client) => client.kill(),
     end: (client) => client.revive(),
   },
-  onNetwork('client in a blackhole', [300, 4_500], (proxy) => proxy.blackhole()),
+  blackholed,
   onNetwork('client without answers', [300, 4_500], (proxy) => proxy.dropResponses()),
   onNetwork('client that is not heard', [300, 4_500], (proxy) => proxy.dropRequests()),
   onNetwork('client cut off', [100, 3_500], (proxy) => proxy.cut()),

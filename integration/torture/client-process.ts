@@ -19,6 +19,10 @@ export interface ClientOptions {
 
 export interface ClientStart extends Omit<ClientOptions, 'historyFile'> {
   readonly name: string;
+  /** What each of its processes runs. @default 'client' */
+  readonly program?: 'client' | 'etcd3-client';
+  /** Its processes can call the collector, and write down what they need. @default false */
+  readonly watchesResources?: boolean;
   /** Of etcd: it connects to each member through a proxy of its own. */
   readonly endpoints: readonly string[];
   /** Where histories are kept. */
@@ -37,6 +41,7 @@ export class ClientProcess implements AsyncDisposable {
   readonly #proxies: readonly FaultProxy[];
   readonly #lives: Life[] = [];
   readonly #progress = new Map<Workload, number>();
+  #announcedAt = 0;
   #child: ChildProcess;
 
   private constructor(options: ClientStart, proxies: readonly FaultProxy[]) {
@@ -56,6 +61,11 @@ export class ClientProcess implements AsyncDisposable {
     return this.#lives;
   }
 
+  /** Of the process that it is now. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** How many connections to etcd it has. */
   get connections(): number {
     return this.#proxies.reduce((sum, { connections }) => sum + connections, 0);
@@ -64,6 +74,11 @@ export class ClientProcess implements AsyncDisposable {
   /** When a workload last got on, by the machine's clock. */
   progressedAt(workload: Workload): number {
     return this.#progress.get(workload) ?? 0;
+  }
+
+  /** When it last announced a write under the lock. */
+  get announcedAt(): number {
+    return this.#announcedAt;
   }
 
   /** Does the same to every connection that it has. */
@@ -95,6 +110,7 @@ export class ClientProcess implements AsyncDisposable {
   }
 
   #fork(): ChildProcess {
+    const { program = 'client', watchesResources = false } = this.#options;
     const { coordinator, requestDeadlineMs, registerUrl, folder } = this.#options;
     const life = `${this.name}.${this.#lives.length + 1}`;
     const historyFile = path.join(folder, `${life}.ndjson`);
@@ -109,9 +125,15 @@ export class ClientProcess implements AsyncDisposable {
       registerUrl,
       historyFile,
     };
-    const child = fork(fileURLToPath(new URL('./client.js', import.meta.url)), [JSON.stringify(options)]);
+    const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
+    const flags = watchesResources ? ['--expose-gc'] : [];
+    const child = fork(file, [JSON.stringify(options)], { execArgv: [...process.execArgv, ...flags] });
     killAtExit(child);
-    child.on('message', (message) => this.#progress.set((message as Progress).workload, machineMs()));
+    child.on('message', (message) => {
+      const progress = message as Progress;
+      if ('workload' in progress) this.#progress.set(progress.workload, machineMs());
+      else this.#announcedAt = machineMs();
+    });
     return child;
   }
 }

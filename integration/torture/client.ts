@@ -8,6 +8,7 @@ import { cacheWork } from './cache-work.ts';
 import type { ClientOptions } from './client-process.ts';
 import { configWork } from './config-work.ts';
 import { electionWork, lockWork, scheduleWork } from './exclusive-work.ts';
+import { SAMPLE_RESOURCES_MS } from './growth.ts';
 import { Recorder } from './recorder.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ClientOptions;
@@ -17,12 +18,14 @@ const coordinator = createCoordinator(options.coordinator);
 const recorder = new Recorder(options.historyFile);
 const client = { coordinator, recorder, deadlineMs: options.requestDeadlineMs };
 
+recorder.watchResources(SAMPLE_RESOURCES_MS);
+
 /* Whoever started it is gone. */
 process.on('disconnect', () => process.exit());
 
 scheduleWork(client);
 await Promise.all([
-  /* Two, which pass it on between them without etcd. */
+  /* Two, which wait behind one ticket. */
   lockWork(client, options.registerUrl),
   lockWork(client, options.registerUrl),
   electionWork(client),

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EtcdVersion } from '../provision/etcd.ts';
 import type { PartitionOptions } from '../servers/etcd-cluster.ts';
 import type { EtcdServer } from '../servers/etcd-server.ts';
 import type { Site } from './site.ts';
@@ -9,8 +10,10 @@ export interface EtcdFault {
   readonly lastsMs: readonly [number, number];
   /** Resolves to whether it really hit. */
   readonly begin: (site: Site) => Promise<boolean>;
-  /** Resolves when etcd can serve again. */
-  readonly end?: (site: Site) => Promise<void>;
+  /** Resolves when etcd can serve again; to `false` if it turned out that it did not hit. */
+  readonly end?: (site: Site) => Promise<boolean | void>;
+  /** Only where processes may be traced. */
+  readonly needsTracing?: boolean;
 }
 
 const HEALTH_MS = 1_500;
@@ -20,7 +23,19 @@ const ISOLATED_WITHIN_MS = 6_000;
 /** What a member does in error when it wakes, it has done after this. */
 const CALM_MS = 500;
 
+/** A cheap disk of a cloud; and one that does not come back before it is let go. */
+const SLOW_DISK_MS = 120;
+const FROZEN_DISK_MS = 30_000;
+
+export const OLDEST: EtcdVersion = '3.4';
+export const NEWEST: EtcdVersion = '3.5.30';
+
 const kill = (member: EtcdServer): Promise<void> => member.stop({ signal: 'SIGKILL' });
+
+async function servedVersion({ endpoint }: EtcdServer): Promise<string> {
+  const response = await fetch(`${endpoint}/version`, { signal: AbortSignal.timeout(HEALTH_MS) });
+  return ((await response.json()) as { readonly etcdserver: string }).etcdserver;
+}
 
 async function restartAll({ cluster }: Site): Promise<void> {
   await Promise.all(cluster.members.filter((member) => !member.isRunning).map((member) => member.restart()));
@@ -43,9 +58,9 @@ function partition(
       site.cluster.partition(member, { direction });
       return await becomesUnhealthy(member);
     },
-    end: async ({ cluster }) => {
-      cluster.heal();
-      await Promise.all(cluster.members.map((member) => member.untilHealthy()));
+    end: async (site) => {
+      site.cluster.heal();
+      await site.untilHealthy();
     },
   };
 }
@@ -64,6 +79,23 @@ async function becomesUnhealthy(member: EtcdServer): Promise<boolean> {
     await sleep(POLL_MS);
   }
   return false;
+}
+
+function slowDisk(name: string, lastsMs: readonly [number, number], delayMs: number): EtcdFault {
+  return {
+    name,
+    lastsMs,
+    needsTracing: true,
+    begin: async (site) => {
+      await site.slowDown(await site.leader(), delayMs);
+      return true;
+    },
+    end: async (site) => {
+      const delayed = await site.speedUp();
+      await site.untilHealthy();
+      return delayed > 0;
+    },
+  };
 }
 
 export const etcdFaults: readonly EtcdFault[] = [
@@ -90,7 +122,7 @@ export const etcdFaults: readonly EtcdFault[] = [
       site.note({ why: 'a woken leader' });
       for (const member of cluster.members) if (member.isPaused) member.resume();
       await sleep(CALM_MS);
-      await Promise.all(cluster.members.map((member) => member.untilHealthy()));
+      await site.untilHealthy();
     },
   },
   partition('etcd’s leader partitioned', [500, 3_000], 'leader', 'both'),
@@ -107,4 +139,39 @@ export const etcdFaults: readonly EtcdFault[] = [
     end: restartAll,
   },
   { name: 'history compacted', lastsMs: [0, 0], begin: (site) => site.compact() },
+  { name: 'etcd out of space', lastsMs: [300, 1_500], begin: (site) => site.fill(), end: (site) => site.makeSpace() },
+  {
+    name: 'every member of etcd restarted, one by one',
+    lastsMs: [0, 0],
+    begin: async (site) => {
+      const { members } = site.cluster;
+      const before = members.map(({ pid }) => pid);
+      for (const member of members) await member.restart();
+      return members.every(({ pid, isRunning }, index) => isRunning && pid !== before[index]);
+    },
+  },
+  {
+    name: 'etcd’s leader removed, and replaced by a member without data',
+    lastsMs: [0, 0],
+    begin: async (site) => {
+      const { before, after } = await site.cluster.replace(await site.leader());
+      return before !== '' && after !== '' && before !== after;
+    },
+  },
+  slowDisk('etcd’s leader on a slow disk', [800, 2_500], SLOW_DISK_MS),
+  slowDisk('etcd’s leader on a disk that stands still', [600, 2_500], FROZEN_DISK_MS),
 ];
+
+/** Once, at the beginning: what was there before was started as an older version. */
+export const upgrade: EtcdFault = {
+  name: 'etcd upgraded from 3.4 to 3.5, member by member',
+  lastsMs: [0, 0],
+  begin: async ({ cluster }) => {
+    const before = cluster.members.map(({ binaries }) => binaries.version);
+    for (const member of cluster.members) await member.upgrade(NEWEST);
+    const after = await Promise.all(cluster.members.map(servedVersion));
+    return (
+      before.every((version) => version.startsWith('3.4.')) && after.every((version) => version.startsWith('3.5.'))
+    );
+  },
+};

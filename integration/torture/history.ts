@@ -9,9 +9,11 @@ export type HistoryEvent =
   | Settled
   | Granted
   | Held
+  | Lost
   | Change
   | Served
   | Start
+  | Resources
   /** Its event loop did not come round in between: it was stopped, or starved. */
   | { readonly kind: 'stall'; readonly from: number; readonly at: number };
 
@@ -60,6 +62,14 @@ export interface Held {
   readonly at: number;
 }
 
+/** The signal of a lock or a leadership said so. */
+export interface Lost {
+  readonly kind: 'lost';
+  readonly workload: 'lock' | 'election';
+  readonly token: bigint;
+  readonly at: number;
+}
+
 /** What a watch delivered. */
 export interface Change {
   readonly kind: 'change';
@@ -91,6 +101,14 @@ export interface Start {
   readonly scheduledFor: number;
   readonly attempt: number;
   readonly token: bigint;
+  readonly at: number;
+}
+
+/** What its process needs, after the collector was at work; timers are handles, too. */
+export interface Resources {
+  readonly kind: 'resources';
+  readonly heapBytes: number;
+  readonly handles: number;
   readonly at: number;
 }
 

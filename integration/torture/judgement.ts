@@ -1,7 +1,9 @@
 import { unseal } from '../../lib/config/envelope.ts';
+import { unpackToken } from '../../lib/index.ts';
 import { Keyspace } from '../../lib/session/keyspace.ts';
 import { CACHE } from './cache-work.ts';
 import { CONFIG } from './config-work.ts';
+import type { Era } from './eras.ts';
 import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
 import { workloads, type History, type Workload } from './history.ts';
 import type { Round } from './nemesis.ts';
@@ -9,8 +11,8 @@ import type { AcceptedWrite } from './register.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites, type Ended } from './settling.ts';
 import { NAMESPACE, type Disturbance } from './site.ts';
 import { revisionOf, type LoggedEvent } from './store-log.ts';
-import { allStalls, judgeTenures, tenuresOf } from './tenures.ts';
-import { judgeTicks, type TickRecord } from './ticks.ts';
+import { allStalls, judgeLosses, judgeTenures, tenuresOf } from './tenures.ts';
+import { judgeRestarts, judgeTicks } from './ticks.ts';
 
 /** All that a run leaves. */
 export interface Evidence extends Testimony {
@@ -21,13 +23,20 @@ export interface Evidence extends Testimony {
 export interface Testimony {
   /** The clients whose process ran to the end. */
   readonly survivors: readonly string[];
-  readonly log: readonly LoggedEvent[];
+  /** In order, at least one. */
+  readonly eras: readonly Era[];
+  /** What it hit with again and again, and what once. */
+  readonly faults: readonly string[];
+  readonly milestones: readonly string[];
+  /** What it could not bring about. */
+  readonly leftOut: readonly string[];
+  /** How often somebody had to say who he is. */
+  readonly authentications: number;
   readonly register: Readonly<
     Record<'guarded' | 'bare', { readonly accepted: readonly AcceptedWrite[]; readonly final: number }>
   >;
   readonly rounds: readonly Round[];
   readonly disturbances: readonly Disturbance[];
-  readonly records: readonly TickRecord[];
   readonly ttlMs: number;
   readonly patienceMs: number;
   /** What happened up to then has been told to everybody. */
@@ -48,64 +57,79 @@ const keyspace = new Keyspace(NAMESPACE);
 
 /** Holds what the clients say against what the store and the register say. */
 export function judge(evidence: Evidence): Judgement {
-  const { histories, survivors, log, register, disturbances, ttlMs } = evidence;
+  const { histories, eras, register, disturbances, ttlMs } = evidence;
   const violations: string[] = [];
   const allowed: string[] = [];
 
+  /* Tokens, beliefs and the register outlast a restore. */
   const stalls = allStalls(histories);
-  const leases = leasesByRevision(log);
-  const leaseOf = (token: bigint): bigint | undefined => leases.get((token >> 12n) & ((1n << 43n) - 1n));
+  const leaseOf = leasesOf(eras);
   for (const workload of ['lock', 'election'] as const) {
     const tenures = tenuresOf(histories, workload);
     const verdict = judgeTenures(workload, { tenures, disturbances, leaseOf, stalls, ttlMs });
     violations.push(...verdict.violations);
     allowed.push(...verdict.allowed);
   }
-
   const calls = histories.flatMap(endedCalls);
-  const byWhat = (...what: string[]): Ended[] => calls.filter(({ call }) => what.includes(call.what));
+  const { accepted, final } = register.guarded;
+  violations.push(
+    ...histories.flatMap(judgeLosses),
+    ...histories.flatMap(judgeDeadlines),
+    ...judgeCounter(accepted, final),
+    ...judgeWrites(
+      'guarded write',
+      calls.filter(({ call }) => call.what === 'guarded write'),
+      accepted.map(({ write }) => write),
+    ),
+    ...judgeRecovery(evidence.rounds, evidence.patienceMs),
+  );
+
+  let past: readonly History[] = [];
+  for (const era of eras) {
+    const present = histories.filter(({ client }) => era.clients.includes(client));
+    violations.push(...judgeEra(era, present, calls, evidence));
+    if (era.backup !== undefined) violations.push(...judgeRestarts(past, present, era.backup.at));
+    past = [...past, ...present];
+  }
+  return { violations, allowed, ...counts(histories, calls) };
+}
+
+/** What clients were told, served and promised by the store, as it was in their time. */
+function judgeEra(
+  { log, records }: Era,
+  histories: readonly History[],
+  allCalls: readonly Ended[],
+  { survivors, toldUntilMs }: Testimony,
+): string[] {
+  const calls = histories.flatMap(endedCalls);
   const cacheFacts = factsBelow(log, keyspace.cache(CACHE), (value) => value);
   const { current } = keyspace.config(CONFIG);
   const configFacts = factsBelow(log, current, configValue)
     .filter(({ key }) => key === '')
     .map((fact) => ({ ...fact, key: CONFIG }));
-  const { guarded } = register;
-
-  violations.push(
-    ...histories.flatMap(judgeDeadlines),
-    ...judgeCounter(guarded.accepted, guarded.final),
-    ...judgeWrites(
-      'guarded write',
-      byWhat('guarded write'),
-      guarded.accepted.map(({ write }) => write),
-    ),
-    ...judgeWrites(
-      'put',
-      byWhat('put'),
-      cacheFacts.map(({ value = '' }) => value),
-    ),
-    ...judgeWrites(
-      'config version',
-      byWhat('set', 'update'),
-      configFacts.map(({ value = '' }) => value),
-    ),
-    ...judgeTicks(histories, evidence.records),
-    ...judgeRecovery(evidence.rounds, evidence.patienceMs),
-  );
-
-  const puts = acknowledgements(calls, 'cache');
-  const versions = acknowledgements(calls, 'config');
-  for (const history of histories) {
-    const untilMs = survivors.includes(history.client) ? evidence.toldUntilMs : undefined;
-    violations.push(
-      ...judgeChanges(history, 'cache', cacheFacts, untilMs),
-      ...judgeChanges(history, 'config', configFacts, untilMs),
-      ...judgeServed(history, 'cache', cacheFacts, puts),
-      ...judgeServed(history, 'config', configFacts, versions),
-      ...judgeReads(history, cacheFacts, puts),
+  const puts = acknowledgements(allCalls, 'cache');
+  const versions = acknowledgements(allCalls, 'config');
+  const writes = (what: string, names: readonly string[], facts: readonly Fact[]): string[] =>
+    judgeWrites(
+      what,
+      calls.filter(({ call }) => names.includes(call.what)),
+      facts.map(({ value = '' }) => value),
     );
-  }
-  return { violations, allowed, ...counts(histories, calls) };
+  return [
+    ...writes('put', ['put'], cacheFacts),
+    ...writes('config version', ['set', 'update'], configFacts),
+    ...judgeTicks(histories, records),
+    ...histories.flatMap((history) => {
+      const untilMs = survivors.includes(history.client) ? toldUntilMs : undefined;
+      return [
+        ...judgeChanges(history, 'cache', cacheFacts, untilMs),
+        ...judgeChanges(history, 'config', configFacts, untilMs),
+        ...judgeServed(history, 'cache', cacheFacts, puts),
+        ...judgeServed(history, 'config', configFacts, versions),
+        ...judgeReads(history, cacheFacts, puts),
+      ];
+    }),
+  ];
 }
 
 /** Liveness: after healing every workload gets on. */
@@ -120,10 +144,16 @@ export function judgeRecovery(rounds: readonly Round[], patienceMs: number): str
   );
 }
 
-function leasesByRevision(log: readonly LoggedEvent[]): Map<bigint, bigint> {
-  const leases = new Map<bigint, bigint>();
-  for (const event of log) if (event.type === 'put') leases.set(event.entry.createRevision, event.entry.lease);
-  return leases;
+/** The lease on which a token was granted: the epoch says in which era, and the revision with which key. */
+function leasesOf(eras: readonly Era[]): (token: bigint) => bigint | undefined {
+  const leases = eras.map(
+    ({ log }) =>
+      new Map(log.flatMap((event) => (event.type === 'put' ? [[event.entry.createRevision, event.entry.lease]] : []))),
+  );
+  return (token) => {
+    const { epoch, revision } = unpackToken(token);
+    return leases[epoch]?.get(revision);
+  };
 }
 
 /** Their keys without the prefix. */

@@ -1,12 +1,15 @@
-import { clientFaults } from './client-faults.ts';
-import { cellsOf, LEAST_HITS, type Cell } from './coverage.ts';
-import { etcdFaults } from './etcd-faults.ts';
+import { cellsOf, type Cell } from './coverage.ts';
+import { covered } from './floors.ts';
 import { workloads } from './history.ts';
 import { judge, type Evidence, type Judgement } from './judgement.ts';
-import type { Hit } from './nemesis.ts';
+import type { Hit, Round } from './nemesis.ts';
+import { handovers, tenuresOf } from './tenures.ts';
 
 /** What a run did, and what came of it. */
 export interface TortureReport extends Judgement {
+  readonly faults: readonly string[];
+  readonly milestones: readonly string[];
+  readonly leftOut: readonly string[];
   readonly hits: readonly Hit[];
   readonly cells: readonly Cell[];
   readonly rounds: number;
@@ -15,32 +18,31 @@ export interface TortureReport extends Judgement {
   readonly slowestMs: number;
   /** Reads and writes with a stale token, of the counter behind the guard. */
   readonly refused: number;
+  /** Holders and leaders whose signal told them. */
+  readonly lossesTold: number;
+  readonly handovers: Readonly<Record<'lock' | 'election', number>>;
+  readonly authentications: number;
   readonly bare: { readonly writes: number; readonly lost: number };
-}
-
-/** How much a run has to do, to count. */
-export interface Demand {
-  readonly faults: number;
-  readonly hitsOfEach: number;
-  /** Of workload and fault, with {@link LEAST_HITS} hits. */
-  readonly cells: number;
-  /** Of each workload. */
-  readonly operations: number;
 }
 
 const SHOWN_VIOLATIONS = 40;
 
 export function reportOf(evidence: Evidence): TortureReport {
-  const { histories, rounds, register } = evidence;
+  const { histories, rounds, register, faults, milestones, leftOut, authentications } = evidence;
   const hits = rounds.flatMap((round) => round.hits).filter(({ hit }) => hit);
-  const faults = [...clientFaults, ...etcdFaults].map(({ name }) => name);
   const judgement = judge(evidence);
   const writes = register.bare.accepted.length;
   return {
     ...judgement,
-    ...{ hits, cells: cellsOf(faults, hits, histories), rounds: rounds.length, processes: histories.length },
+    ...{ faults, milestones, leftOut, authentications, hits, rounds: rounds.length, processes: histories.length },
+    cells: cellsOf([...faults, ...milestones], hits, histories),
     slowestMs: Math.max(...rounds.flatMap(({ recovered }) => Object.values(recovered))),
     refused: judgement.endings.get('lock guarded write: failed STALE_TOKEN') ?? 0,
+    lossesTold: histories.flatMap(({ events }) => events).filter(({ kind }) => kind === 'lost').length,
+    handovers: {
+      lock: handovers(tenuresOf(histories, 'lock')),
+      election: handovers(tenuresOf(histories, 'election')),
+    },
     bare: { writes, lost: writes - register.bare.final },
   };
 }
@@ -67,30 +69,20 @@ export function linesOf(report: TortureReport): string[] {
     '',
     `${report.rounds} rounds, ${report.processes} processes; after each every workload got on within ${report.slowestMs.toFixed(0)} ms`,
     `${report.refused} stale writes refused by the guard; without a guard ${bare.lost} of ${bare.writes} writes were lost`,
+    `${report.handovers.lock} hand-overs of the lock and ${report.handovers.election} of the leadership between processes; ${report.lossesTold} losses told; ${report.authentications} authentications`,
+    ...report.leftOut.map((fault) => `left out, since no process may be traced here: ${fault}`),
     ...allowed.map((line) => `allowed by the documents: ${line}`),
     ...violations.slice(0, SHOWN_VIOLATIONS).map((line) => `VIOLATED ${line}`),
     `${hits.length} faults, ${covered(report)} cells of workload and fault, ${violations.length} violations`,
   ];
 }
 
-/** What is missing; none, if the run did enough. */
-export function shortfalls(report: TortureReport, demand: Demand): string[] {
-  const { hits, operations } = report;
-  const missing: string[] = [];
-  if (hits.length < demand.faults) missing.push(`${hits.length} of ${demand.faults} faults hit`);
-  for (const { name } of [...clientFaults, ...etcdFaults]) {
-    const count = hits.filter(({ fault }) => fault === name).length;
-    if (count < demand.hitsOfEach) missing.push(`${count} of ${demand.hitsOfEach} hits of: ${name}`);
-  }
-  const cells = covered(report);
-  if (cells < demand.cells) missing.push(`${cells} of ${demand.cells} cells of workload and fault`);
-  for (const workload of workloads) {
-    const count = operations[workload];
-    if (count < demand.operations) missing.push(`${count} of ${demand.operations} operations of ${workload}`);
-  }
-  return missing;
-}
-
-function covered({ cells }: TortureReport): number {
-  return cells.filter(({ hits }) => hits >= LEAST_HITS).length;
+/** What happened in a round, and how long it took to get on. */
+export function lineOf({ hits, recovered }: Round): string {
+  const faults = hits.map(({ fault, client, hit }) =>
+    [fault, client ?? '', hit ? '' : '(found nothing to hit)'].filter((part) => part !== '').join(' '),
+  );
+  const late = workloads.filter((workload) => recovered[workload] === undefined);
+  const tookMs = Math.max(0, ...Object.values(recovered)).toFixed(0);
+  return `${faults.join(', ')}; ${late.length === 0 ? `all got on after ${tookMs} ms` : `${late.join(', ')} did not get on`}`;
 }

@@ -22,18 +22,21 @@ const REFUSALS = new Set([
   'LIMIT_EXCEEDED',
 ]);
 
+/** Why a signal aborts, other than that the work is over. */
+const LOSSES = new Set(['LOCK_LOST', 'LEADERSHIP_LOST']);
+
 /** Says that the write is there: only the cache is behind. */
 const WRITTEN = /was written at revision/;
 
 interface Tenure {
   readonly token: bigint;
+  /** Absent: nothing tells of a loss. */
+  readonly signal?: AbortSignal;
   isHeld(): boolean;
 }
 
 /** What a client process tells the one that started it. */
-export interface Progress {
-  readonly workload: Workload;
-}
+export type Progress = { readonly workload: Workload } | { readonly about: 'to write' };
 
 /** Writes down what the workloads of one process do and see. */
 export class Recorder {
@@ -59,6 +62,18 @@ export class Recorder {
     }, SAMPLE_MS);
   }
 
+  /** From now on it writes down what the process needs, every so often, where the collector can be called (`--expose-gc`). */
+  watchResources(everyMs: number): void {
+    const collect = globalThis.gc;
+    if (collect === undefined) return;
+    setInterval(() => {
+      collect();
+      const { heapUsed: heapBytes } = process.memoryUsage();
+      const handles = process.getActiveResourcesInfo().length;
+      this.write({ kind: 'resources', heapBytes, handles, at: machineMs() });
+    }, everyMs);
+  }
+
   write(event: HistoryEvent): void {
     append(this.#file, event);
   }
@@ -69,6 +84,11 @@ export class Recorder {
     if (now - (this.#progressedAt.get(workload) ?? 0) < PROGRESS_EVERY_MS) return;
     this.#progressedAt.set(workload, now);
     process.send?.({ workload } satisfies Progress);
+  }
+
+  /** Tells that it has read under the lock, and will write some time later. */
+  announceWrite(): void {
+    process.send?.({ about: 'to write' } satisfies Progress);
   }
 
   /** Does and writes down a call. Resolves to what it gave, or to the error; rejects for what no caller should ever see. */
@@ -99,6 +119,11 @@ export class Recorder {
     const at = machineMs();
     this.write({ kind: 'granted', workload, token: tenure.token, since, at });
     this.#tenures.push({ workload, tenure });
+    const { signal } = tenure;
+    signal?.addEventListener('abort', () => {
+      if (!LOSSES.has((signal.reason as { readonly code?: string }).code ?? '')) return;
+      this.write({ kind: 'lost', workload, token: tenure.token, at: machineMs() });
+    });
     if (this.#tenures.length > KEPT_TENURES) {
       const over = this.#tenures.findIndex((each) => !each.tenure.isHeld());
       if (over !== -1) this.#tenures.splice(over, 1);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Store, WatchEvent } from '../../lib/store/store.ts';
+import type { Operation, Store, WatchEvent } from '../../lib/store/store.ts';
 import { machineMs } from '../election/machine-clock.ts';
 
 const RESUME_MS = 100;
@@ -14,14 +14,15 @@ export function revisionOf(event: WatchEvent): bigint {
 
 /** Everything that happens below a prefix, as a watch of the run's own tells it, past all outages: what really happened. */
 export class StoreLog implements AsyncDisposable {
-  readonly events: LoggedEvent[] = [];
+  readonly events: LoggedEvent[];
   readonly #store: Store;
   readonly #prefix: string;
   readonly #over = new AbortController();
   readonly #following: Promise<void>;
   #revision: bigint;
 
-  private constructor(store: Store, prefix: string, revision: bigint) {
+  private constructor(store: Store, prefix: string, revision: bigint, past: readonly LoggedEvent[]) {
+    this.events = [...past];
     this.#store = store;
     this.#prefix = prefix;
     this.#revision = revision;
@@ -30,7 +31,17 @@ export class StoreLog implements AsyncDisposable {
 
   static async start(store: Store, prefix: string): Promise<StoreLog> {
     const { revision } = await store.status(CALL);
-    return new StoreLog(store, prefix, revision);
+    return new StoreLog(store, prefix, revision, []);
+  }
+
+  /** After a restore: what was there up to the backup's revision is the past, and what comes after it is new. */
+  static resume(store: Store, prefix: string, past: readonly LoggedEvent[], revision: bigint): StoreLog {
+    return new StoreLog(
+      store,
+      prefix,
+      revision,
+      past.filter((event) => revisionOf(event) <= revision),
+    );
   }
 
   /** Of the last event. What is below may be compacted. */
@@ -40,14 +51,34 @@ export class StoreLog implements AsyncDisposable {
 
   /** Writes a mark, and waits until the log has it: then it has everything from before. */
   async catchUp(withinMs: number): Promise<void> {
+    const value = String(machineMs());
+    const isMark = (event: WatchEvent): boolean => event.type === 'put' && event.entry.value === value;
+    await this.#see([{ type: 'put', key: this.#mark, value }], isMark, withinMs);
+  }
+
+  /** The same by deleting the mark and everything below a prefix, which an etcd without space still does. */
+  async catchUpDeleting(prefix: string, withinMs: number): Promise<void> {
+    const operations: readonly Operation[] = [
+      { type: 'delete', prefix },
+      { type: 'delete', key: this.#mark },
+    ];
+    await this.#see(operations, (event) => event.type === 'delete' && event.key === this.#mark, withinMs);
+  }
+
+  get #mark(): string {
+    return `${this.#prefix}mark`;
+  }
+
+  /** An attempt that failed may have been applied: what counts is what the log sees. */
+  async #see(then: readonly Operation[], isSought: (event: WatchEvent) => boolean, withinMs: number): Promise<void> {
     const deadline = machineMs() + withinMs;
-    let mark: bigint | undefined;
-    while (mark === undefined || this.#revision < mark) {
+    const from = this.events.length;
+    let isDone = false;
+    while (!this.events.slice(from).some(isSought)) {
       if (machineMs() > deadline) throw new Error(`The log of the store did not catch up within ${withinMs} ms.`);
-      const put = { type: 'put', key: `${this.#prefix}mark`, value: '' } as const;
-      mark ??= await this.#store.transact({ compare: [], then: [put] }, CALL).then(
-        ({ revision }) => revision,
-        () => undefined,
+      isDone ||= await this.#store.transact({ compare: [], then }, CALL).then(
+        () => true,
+        () => false,
       );
       await sleep(RESUME_MS);
     }

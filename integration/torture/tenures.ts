@@ -115,6 +115,27 @@ export function judgeTenures(what: string, evidence: TenureEvidence): TenureVerd
   return { violations, allowed };
 }
 
+/** L3: what was said to be lost is never held again. */
+export function judgeLosses({ client, events }: History): string[] {
+  const lost = new Map<bigint, number>();
+  const violations = new Map<bigint, string>();
+  for (const event of events) {
+    if (event.kind === 'lost') lost.set(event.token, event.at);
+    if (event.kind !== 'held') continue;
+    const since = lost.get(event.token);
+    if (since === undefined) continue;
+    const line = `L3 ${client}: ${event.workload} ${event.token} was held ${(event.at - since).toFixed(1)} ms after it was lost`;
+    violations.set(event.token, line);
+  }
+  return [...violations.values()];
+}
+
+/** How often it went from one process to another. */
+export function handovers(tenures: readonly Tenure[]): number {
+  const ordered = tenures.toSorted((a, b) => (a.token < b.token ? -1 : 1));
+  return ordered.filter(({ client }, index) => index > 0 && ordered[index - 1]?.client !== client).length;
+}
+
 function isAllowed(
   earlier: Tenure,
   from: number,
@@ -123,7 +144,7 @@ function isAllowed(
 ): boolean {
   const lease = leaseOf(earlier.token);
   const deliveryMs = DELIVERY_MS + stalledMs(stalls.get(earlier.client) ?? [], from, from + overlapMs);
-  return disturbances.some(({ why, lease: revoked, at }) => {
+  return disturbances.some(({ why, lease: revoked, at, until = at }) => {
     if (at > from) return false;
     switch (why) {
       case 'a revoked lease':
@@ -131,7 +152,7 @@ function isAllowed(
       case 'a woken leader':
         return from <= at + WAKING_MS && overlapMs <= deliveryMs;
       case 'a deposed leader':
-        return from <= at + UNNOTICED_MS + ttlMs && overlapMs <= UNNOTICED_MS;
+        return from <= until + UNNOTICED_MS + ttlMs && overlapMs <= UNNOTICED_MS;
     }
   });
 }

@@ -20,6 +20,24 @@ export function tickRecords(records: readonly JobRecord[]): TickRecord[] {
   });
 }
 
+/** T1 across a restore: an attempt of which the backup knew is not started again. What was started later, nobody knows of any more. */
+export function judgeRestarts(before: readonly History[], after: readonly History[], backupAt: number): string[] {
+  const known = new Set(before.flatMap(startsOf).flatMap((start) => (start.at < backupAt ? [named(start)] : [])));
+  return after.flatMap((history) =>
+    startsOf(history)
+      .filter((start) => known.has(named(start)))
+      .map((start) => `T1 ${named(start)} was started by ${history.client} again, though it was in the backup`),
+  );
+}
+
+function startsOf({ events }: History): Start[] {
+  return events.filter((event) => event.kind === 'start');
+}
+
+function named({ scheduledFor, attempt }: Start): string {
+  return `${new Date(scheduledFor).toISOString()}, attempt ${attempt}`;
+}
+
 /**
  * T1: no attempt at a tick was started twice, and each start stands in the job's own history. T2: every tick from the first to the last
  * recorded one ran, or is recorded as missed. `records` may lack the oldest.
@@ -31,9 +49,10 @@ export function judgeTicks(histories: readonly History[], records: readonly Tick
   const last = Math.max(...runs.map(({ from }) => from));
 
   const seen = new Map<string, string>();
-  for (const { client, events } of histories) {
-    for (const { scheduledFor, attempt, token } of events.filter((event): event is Start => event.kind === 'start')) {
-      const start = `${new Date(scheduledFor).toISOString()}, attempt ${attempt}`;
+  for (const history of histories) {
+    const { client } = history;
+    for (const { token, scheduledFor, ...rest } of startsOf(history)) {
+      const start = named({ token, scheduledFor, ...rest });
       const other = seen.get(start);
       if (other !== undefined) violations.push(`T1 ${start} was started by ${other} and by ${client}`);
       seen.set(start, client);

@@ -1,9 +1,12 @@
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCoordinator, type JobRecord } from '../../lib/index.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { machineMs } from '../election/machine-clock.ts';
 import { writeTestimony } from './archive.ts';
 import { ClientProcess } from './client-process.ts';
+import type { Era } from './eras.ts';
+import { OLDEST, upgrade, type EtcdFault } from './etcd-faults.ts';
 import { JOB } from './exclusive-work.ts';
 import { Nemesis, type Round } from './nemesis.ts';
 import { Register } from './register.ts';
@@ -14,8 +17,12 @@ export interface TortureOptions {
   readonly seed: number;
   /** For histories. */
   readonly folder: string;
-  /** Ends after the round in which this is reached. */
-  readonly isEnough: (hits: number, elapsedMs: number) => boolean;
+  /** etcd asks who is there, and its tokens expire. @default false */
+  readonly auth?: boolean;
+  /** Watches what the processes need, and never kills one of them, but for the restore. @default false */
+  readonly watchesResources?: boolean;
+  /** The share that is done; at 1 it ends, after the round. */
+  readonly progress: (hits: number, elapsedMs: number) => number;
   readonly onRound: (round: Round) => void;
 }
 
@@ -26,35 +33,57 @@ const REQUEST = { timeoutMs: 1_000, deadlineMs: 3_000 };
 /** TTL + 2 elections + 2 s, and what a busy machine needs to start a process. */
 const PATIENCE_MS = TTL_MS + 2 * 1_000 + 2_000 + 1_500;
 
-const START_WITHIN_MS = 20_000;
+const START_WITHIN_MS = 60_000;
+
+/** A restore comes when that much is done, and loses the work of so long. */
+const RESTORE_AFTER = 0.6;
+const LOST_WORK_MS = 2_500;
 
 /** At the end everybody is told of everything within that. */
 const LAST_QUIET_MS = 4_000;
 const CATCH_UP_MS = 15_000;
 
 /** Lets clients work on a real cluster while a nemesis hits both. What was seen is in the folder then. */
-export async function torture({ seed, folder, isEnough, onRound }: TortureOptions): Promise<void> {
+export async function torture({
+  seed,
+  folder,
+  auth = false,
+  watchesResources = false,
+  progress,
+  onRound,
+}: TortureOptions): Promise<void> {
   const startedAt = machineMs();
-  await using site = await Site.start();
+  await using site = await Site.start({ version: OLDEST, auth });
   await using register = await Register.start();
-  await using clients = await Clients.start(site, register, folder);
+  await using clients = await Clients.start(site, register, { folder, watchesResources });
   await clients.atWork();
-  const random = new SeededRandom(seed);
-  const nemesis = new Nemesis(random, site, clients.all, PATIENCE_MS);
-  while (!isEnough(nemesis.hits.length, machineMs() - startedAt)) onRound(await nemesis.round());
+  const nemesis = new Nemesis(new SeededRandom(seed), site, clients.all, {
+    patienceMs: PATIENCE_MS,
+    spares: watchesResources ? 1 : 0,
+  });
+  const eras: Era[] = [];
+  const share = (): number => progress(nemesis.hits.length, machineMs() - startedAt);
+  let authentications = 0;
+
+  onRound(await nemesis.round(upgrade));
+  while (share() < 1) {
+    const isDue = eras.length === 0 && share() >= RESTORE_AFTER;
+    onRound(await (isDue ? nemesis.alone(restoration(clients, eras)) : nemesis.round()));
+    authentications = await site.authentications();
+  }
 
   const toldUntilMs = machineMs();
   await sleep(LAST_QUIET_MS);
-  const survivors = clients.all.flatMap(({ lives }) => lives.at(-1)?.name ?? []);
+  const survivors = clients.current;
   await clients.stop();
-  await site.log.catchUp(CATCH_UP_MS);
+  await endEra(site, clients, eras);
   const { accepted, values } = register;
   writeTestimony(folder, {
-    ...{ survivors, toldUntilMs, ttlMs: TTL_MS, patienceMs: PATIENCE_MS },
-    log: site.log.events,
+    ...{ survivors, toldUntilMs, ttlMs: TTL_MS, patienceMs: PATIENCE_MS, eras, authentications },
+    ...{ faults: nemesis.faults, leftOut: nemesis.leftOut },
+    milestones: [upgrade.name, RESTORATION],
     disturbances: site.disturbances,
     rounds: nemesis.rounds,
-    records: tickRecords(await jobRecords(site)),
     register: {
       guarded: { accepted: accepted.guarded, final: values.guarded },
       bare: { accepted: accepted.bare, final: values.bare },
@@ -62,26 +91,77 @@ export async function torture({ seed, folder, isEnough, onRound }: TortureOption
   });
 }
 
+const RESTORATION = 'etcd restored from a backup, with the epoch raised';
+
+/** As docs/restore.md says: the clients are stopped, and come back when the epoch is raised. */
+function restoration(clients: Clients, eras: Era[]): EtcdFault {
+  return {
+    name: RESTORATION,
+    lastsMs: [0, 0],
+    begin: async (site) => {
+      const backup = await site.backUp();
+      await sleep(LOST_WORK_MS);
+      await clients.stop();
+      await endEra(site, clients, eras);
+      const isBack = await site.restore(backup, eras.length);
+      await rm(backup.file);
+      clients.begin({ revision: backup.revision, at: backup.at });
+      await clients.revive();
+      return isBack;
+    },
+  };
+}
+
+/** With all clients stopped: writes down what etcd knows, before it is gone. */
+async function endEra(site: Site, clients: Clients, eras: Era[]): Promise<void> {
+  await site.log.catchUp(CATCH_UP_MS);
+  const records = tickRecords(await jobRecords(site));
+  eras.push({ ...clients.era, log: site.log.events, records });
+}
+
 class Clients implements AsyncDisposable {
   readonly all: readonly ClientProcess[];
+  #backup: Era['backup'];
+  /** Of earlier eras. */
+  #past: readonly string[] = [];
 
   private constructor(all: readonly ClientProcess[]) {
     this.all = all;
   }
 
   static async start(
-    { cluster: { endpoints } }: Site,
+    { cluster: { endpoints }, auth }: Site,
     { url: registerUrl }: Register,
-    folder: string,
+    kept: { readonly folder: string; readonly watchesResources: boolean },
   ): Promise<Clients> {
-    const coordinator = { namespace: NAMESPACE, session: { ttlMs: TTL_MS }, request: REQUEST };
+    const coordinator = { namespace: NAMESPACE, auth, session: { ttlMs: TTL_MS }, request: REQUEST };
     const starting = Array.from({ length: CLIENTS }, (_, index) =>
       ClientProcess.start({
         name: `client-${index + 1}`,
-        ...{ endpoints, coordinator, registerUrl, folder, requestDeadlineMs: REQUEST.deadlineMs },
+        ...{ endpoints, coordinator, registerUrl, ...kept, requestDeadlineMs: REQUEST.deadlineMs },
       }),
     );
     return new Clients(await Promise.all(starting));
+  }
+
+  /** The processes that run, or ran last. */
+  get current(): readonly string[] {
+    return this.all.flatMap(({ lives }) => lives.at(-1)?.name ?? []);
+  }
+
+  /** The processes of this era, and what it began with. */
+  get era(): Pick<Era, 'clients' | 'backup'> {
+    const clients = this.#names.filter((name) => !this.#past.includes(name));
+    return { clients, ...(this.#backup === undefined ? {} : { backup: this.#backup }) };
+  }
+
+  get #names(): readonly string[] {
+    return this.all.flatMap(({ lives }) => lives.map(({ name }) => name));
+  }
+
+  begin(backup: NonNullable<Era['backup']>): void {
+    this.#past = this.#names;
+    this.#backup = backup;
   }
 
   /** Resolves when every client writes, and somebody has led and started the job. */
@@ -102,14 +182,24 @@ class Clients implements AsyncDisposable {
     await Promise.all(this.all.map((client) => client.kill()));
   }
 
+  /** Resolves when each of them writes again: to start them all at once takes a busy machine its time. */
+  async revive(): Promise<void> {
+    const since = machineMs();
+    for (const client of this.all) client.revive();
+    while (this.all.some((client) => client.progressedAt('cache') < since)) {
+      if (machineMs() > since + START_WITHIN_MS) throw new Error(`Not every client wrote after ${START_WITHIN_MS} ms.`);
+      await sleep(100);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.all.map((client) => client[Symbol.asyncDispose]()));
   }
 }
 
 /** What the job has written down of itself, newest first. */
-async function jobRecords({ cluster: { endpoints } }: Site): Promise<readonly JobRecord[]> {
-  await using coordinator = createCoordinator({ endpoints, namespace: NAMESPACE, request: REQUEST });
+async function jobRecords({ cluster: { endpoints }, auth }: Site): Promise<readonly JobRecord[]> {
+  await using coordinator = createCoordinator({ endpoints, namespace: NAMESPACE, auth, request: REQUEST });
   await coordinator.ready({ timeoutMs: CATCH_UP_MS });
   const job = coordinator.schedule(JOB.name, JOB.pattern, () => {}, { historyLimit: 1_000 });
   await job.pause();

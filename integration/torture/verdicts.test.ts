@@ -1,10 +1,17 @@
 import test from 'ava';
+import { packToken } from '../../lib/queue/token.ts';
+import { weaknesses } from './canary.ts';
+import { floorsFor, MATRIX, shortfalls, withAuthentication } from './floors.ts';
 import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
+import { growthOf, judgeGrowth } from './growth.ts';
 import type { Change, History, HistoryEvent } from './history.ts';
-import { judgeRecovery } from './judgement.ts';
+import { judge, judgeRecovery, type Evidence } from './judgement.ts';
+import { reportOf } from './printout.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
-import { judgeTenures, tenuresOf, type Tenure } from './tenures.ts';
-import { judgeTicks, type TickRecord } from './ticks.ts';
+import { longestWaitMs, waitsOf } from './starvation.ts';
+import type { LoggedEvent } from './store-log.ts';
+import { handovers, judgeLosses, judgeTenures, tenuresOf, type Tenure } from './tenures.ts';
+import { judgeRestarts, judgeTicks, type TickRecord } from './ticks.ts';
 
 /* The judges of a run under torture, on histories that are wrong in one way each. */
 
@@ -62,6 +69,29 @@ test('a deposed leader of etcd excuses what it can have done, and not for ever',
   t.deepEqual([excused(490, 17_000, 'a deposed leader'), excused(240, 19_000, 'a woken leader')], [1, 1]);
   t.deepEqual([excused(510, 17_000, 'a deposed leader'), excused(260, 19_000, 'a woken leader')], [0, 0]);
   t.deepEqual([excused(10, 16_000, 'a deposed leader'), excused(10, 18_000, 'a woken leader')], [0, 0]);
+});
+
+test('a deposition of which only the span is known excuses from its beginning to its end', (t) => {
+  const excused = (at: number, until: number): number => {
+    const tenures = [tenure('a', 1n, 1_000, 20_400, 0), tenure('b', 2n, 20_000, 30_000, 0)];
+    const disturbances = [{ why: 'a deposed leader', at, until } as const];
+    return judgeTenures('lock', { ...calm, tenures, disturbances }).allowed.length;
+  };
+  t.is(excused(16_000, 16_600), 1);
+  t.is(excused(15_000, 16_400), 0, 'over by then');
+  t.is(excused(20_001, 20_300), 0, 'not begun yet');
+});
+
+test('what is held after it was said to be lost is wrong', (t) => {
+  const held = (at: number, token = 5n): HistoryEvent => ({ kind: 'held', workload: 'lock', token, at });
+  const lost: HistoryEvent = { kind: 'lost', workload: 'lock', token: 5n, at: 2 };
+  t.deepEqual(judgeLosses(historyOf(held(1), lost, held(3, 6n))), []);
+  t.deepEqual(rulesOf(judgeLosses(historyOf(held(1), lost, held(3), held(4)))), ['L3']);
+});
+
+test('a hand-over is one from a process to another', (t) => {
+  const tenures = [tenure('a', 1n, 1, 2), tenure('b', 3n, 5, 6), tenure('a', 2n, 3, 4), tenure('a', 4n, 7, 8)];
+  t.is(handovers(tenures), 2);
 });
 
 test('a tenure lasts from the first to the last time that it was held', (t) => {
@@ -242,4 +272,151 @@ test('a workload of which nothing comes after a fault is named', (t) => {
   const recovered = { lock: 1, election: 1, cache: 1, config: 1 };
   const hits = [{ fault: 'cut', client: 'a', at: 0, until: 1, hit: true }];
   t.regex(judgeRecovery([{ hits, healedAt: 1, recovered }], 9_000).join(), /^L6 schedule: .* cut a$/);
+});
+
+test('starved for as long as its most starved thread is who waited for a processor', (t) => {
+  const before = new Map([
+    ['1/1', 100],
+    ['1/2', 5],
+  ]);
+  t.is(longestWaitMs(before, new Map([...before, ['1/2', 25], ['1/3', 15]])), 20);
+  t.is(longestWaitMs(before, before), 0);
+  t.is(longestWaitMs(before, new Map()), 0);
+  t.deepEqual(waitsOf([0]), new Map());
+});
+
+test('what was started before the backup is not started again, and what was started later may be', (t) => {
+  const start = (tick: number, attempt: number, at: number): HistoryEvent => {
+    return { kind: 'start', scheduledFor: tick * 1_000, attempt, token: 1n, at };
+  };
+  const before = [historyOf(start(1, 1, 1_010), start(2, 1, 2_010))];
+  const again = (...events: HistoryEvent[]): string[] => rulesOf(judgeRestarts(before, [historyOf(...events)], 1_500));
+  t.deepEqual(again(start(2, 1, 9_000), start(1, 2, 9_000)), []);
+  t.deepEqual(again(start(1, 1, 9_000)), ['T1']);
+});
+
+/* Two eras: before a restore a.1 puts x1 and x2, of which the backup has the first, and after it a.2 puts x3. */
+const CACHE_KEY = 'torture/cache/routes/x';
+
+function logged(revision: bigint, value: string, key = CACHE_KEY, lease = 0n): LoggedEvent {
+  const entry = { key, value, createRevision: revision, modRevision: revision, version: 1n, lease };
+  return { type: 'put', entry, at: Number(revision) };
+}
+
+function putting(id: number, value: string, at: number): HistoryEvent[] {
+  const about = { workload: 'cache', what: 'put', limitMs: 1_000, key: 'x', value } as const;
+  return [
+    { kind: 'call', id, ...about, at },
+    { kind: 'settled', id, outcome: 'ok', at: at + 1 },
+  ];
+}
+
+function restored(logs: readonly LoggedEvent[][], ...histories: History[]): Evidence {
+  const [before = [], after = []] = logs;
+  const nothing = { accepted: [], final: 0 };
+  return {
+    histories,
+    eras: [
+      { clients: ['a.1'], log: before, records: [] },
+      { clients: ['a.2'], log: after, records: [], backup: { revision: 1n, at: 15 } },
+    ],
+    ...{ survivors: [], rounds: [], disturbances: [], faults: [], milestones: [], leftOut: [], authentications: 0 },
+    register: { guarded: nothing, bare: nothing },
+    ...{ ttlMs: 3_000, patienceMs: 1, toldUntilMs: 0 },
+  };
+}
+
+test('a write is to be in the store of its own era', (t) => {
+  const first = { client: 'a.1', events: [...putting(1, 'x1', 10), ...putting(2, 'x2', 20)] };
+  const second = { client: 'a.2', events: putting(1, 'x3', 40) };
+  const [x1, x2, x3] = [logged(1n, 'x1'), logged(2n, 'x2'), logged(2n, 'x3')];
+  const rules = (...logs: LoggedEvent[][]): string[] => rulesOf(judge(restored(logs, first, second)).violations);
+  t.deepEqual(rules([x1, x2], [x1, x3]), [], 'the second is lost by the restore');
+  t.deepEqual(rules([x1], [x1, x3]), ['D2'], 'the second was never there');
+  t.deepEqual(rules([x1, x2], [x1]), ['D2'], 'the third is lost, though it came after the restore');
+});
+
+test('a value of before the restore that is served after it is wrong', (t) => {
+  const served = (revision: bigint, value: string): History => ({
+    client: 'a.2',
+    events: [{ kind: 'served', workload: 'cache', key: 'x', value, revision, ageMs: 1, at: 50 }],
+  });
+  const logs = [
+    [logged(1n, 'x1'), logged(2n, 'x2')],
+    [logged(1n, 'x1'), logged(2n, 'x3')],
+  ];
+  const rules = (history: History): string[] => rulesOf(judge(restored(logs, history)).violations);
+  t.deepEqual(rules(served(1n, 'x1')), []);
+  t.deepEqual(rules(served(2n, 'x3')), []);
+  t.deepEqual(rules(served(2n, 'x2')), ['C1']);
+});
+
+test('tokens that do not rise over a restore are wrong, and a revoked lease is that of its epoch', (t) => {
+  const token = (epoch: number, revision: bigint): bigint => packToken({ epoch, revision, handoff: 0 });
+  const holding = (client: string, own: bigint, from: number, to: number): History => ({
+    client,
+    events: [
+      { kind: 'granted', workload: 'lock', token: own, since: from - 1, at: from },
+      { kind: 'held', workload: 'lock', token: own, at: from },
+      { kind: 'held', workload: 'lock', token: own, at: to },
+    ],
+  });
+  const logs = [
+    [logged(1n, '', 'torture/lock/a', 7n), logged(9n, '', 'torture/lock/b', 7n)],
+    [logged(1n, '', 'torture/lock/a', 7n), logged(2n, '', 'torture/lock/c', 8n)],
+  ];
+  const old = holding('a.1', token(0, 9n), 10, 20);
+  const rules = (...histories: History[]): string[] => rulesOf(judge(restored(logs, ...histories)).violations);
+  t.deepEqual(rules(old, holding('a.2', token(1, 2n), 30, 40)), []);
+  t.deepEqual(rules(old, holding('a.2', token(0, 2n), 30, 40)), ['L1', 'E2']);
+
+  const next = holding('a.3', token(1, 5n), 35, 60);
+  const revoked = (lease: bigint): number =>
+    judge({
+      ...restored(logs, holding('a.2', token(1, 2n), 30, 40), next),
+      disturbances: [{ why: 'a revoked lease', lease, at: 34 }],
+    }).allowed.length;
+  t.deepEqual([revoked(7n), revoked(8n)], [0, 1]);
+});
+
+function living(...sizes: readonly (readonly [megabytes: number, handles: number])[]): History {
+  return historyOf(
+    ...sizes.map(([megabytes, handles], index): HistoryEvent => ({
+      ...{ kind: 'resources', heapBytes: megabytes * 1e6, handles, at: index * 2_000 },
+    })),
+  );
+}
+
+test('a heap and handles that grow through a life are wrong, and those that go up and down are not', (t) => {
+  const grown = (sizeAt: (index: number) => readonly [number, number]): number =>
+    judgeGrowth(growthOf(living(...Array.from({ length: 60 }, (_, index) => sizeAt(index)))) ?? t.fail()).length;
+  t.is(
+    grown((index) => [index % 7 === 0 ? 20 : 60, 10 + (index % 5) * 30]),
+    0,
+  );
+  t.is(
+    grown((index) => [20 + index * 0.5, 10]),
+    1,
+  );
+  t.is(
+    grown((index) => [20, 10 + index]),
+    1,
+  );
+  t.is(growthOf(living([20, 1], [90, 99])), undefined, 'too short to say');
+});
+
+test('a run that did nothing is told all that it lacks', (t) => {
+  const nothing = reportOf({ ...restored([[], []]), faults: ['a cut'], milestones: ['a restore'] });
+  t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 15);
+  t.is(shortfalls({ ...nothing, milestones: [], faults: [] }, floorsFor(0)).length, 0);
+  t.regex(shortfalls(nothing, floorsFor(0)).join(), /0 of 1 hits of: a restore/);
+});
+
+test('a canary that lives through it shows a weak harness', (t) => {
+  const found = { faults: 9, writes: 9, lost: 1, lostUpdates: ['F3'], twoHolders: ['L2'], twoLeaders: ['E1'] };
+  t.deepEqual(weaknesses(found), []);
+  t.is(weaknesses({ ...found, faults: 0 }).length, 1);
+  t.is(weaknesses({ ...found, lostUpdates: [] }).length, 1);
+  t.is(weaknesses({ ...found, twoHolders: [] }).length, 1);
+  t.is(weaknesses({ ...found, twoLeaders: [] }).length, 1);
 });

@@ -114,6 +114,16 @@ test('a write that its caller gave up on is settled before the next one, which i
   t.is(cache.get('eu')?.value, 'new');
 });
 
+test('the put by which etcd’s space quota is exceeded is there, whatever etcd says, and the next one is refused', async (t) => {
+  const { world, cache } = await ready();
+  world.cluster.exceedQuota({ takesOneMore: true });
+  await world.settle(cache.put('eu', '1'));
+  t.is(cache.get('eu')?.value, '1');
+  const error = await world.settle(t.throwsAsync(cache.put('eu', '2'), { instanceOf: CoordinationUnavailableError }));
+  t.regex(error?.message ?? '', /space quota/);
+  t.is(world.cluster.get('test/cache/routes/eu')?.value, '1');
+});
+
 test('while etcd is away values are served with their age, and turn stale', async (t) => {
   const { world, store, cache } = await ready();
   await world.settle(cache.put('eu', '1'));

@@ -180,6 +180,23 @@ test('an acquire whose answer was lost is recognised as our own', async (t) => {
   t.deepEqual(world.cluster.entries(LOCK), []);
 });
 
+test('an enqueue by which etcd’s space quota is exceeded, and which is said to be refused, leaves no zombie', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  for (const acquire of [
+    () => coordinator.lock('a').acquire({ timeoutMs: 2_000 }),
+    () => coordinator.lock('a').tryAcquire(),
+  ]) {
+    world.cluster.exceedQuota({ takesOneMore: true });
+    await world.settle(t.throwsAsync(acquire(), { instanceOf: CoordinationUnavailableError }));
+    await world.advance(1_000);
+    t.deepEqual(world.cluster.entries(LOCK), []);
+    t.is(coordinator.health.state, 'connected');
+    world.cluster.disarmQuota();
+  }
+  await world.settle((await world.settle(coordinator.lock('a').acquire())).release());
+});
+
 test('an enqueue that is applied after its caller gave up leaves no zombie', async (t) => {
   const world = new VirtualWorld();
   const { coordinator, store } = await world.connect();

@@ -36,6 +36,14 @@ export async function withdraw(context: TicketContext, own: OwnKey, createRevisi
   return succeeded ? 'left' : 'missing';
 }
 
+/** Deletes a key that nobody has seen, in case it is there: its name is used once, and no request for it is under way any more. */
+export async function erase(context: TicketContext, own: OwnKey): Promise<void> {
+  const { queue, key, session } = own;
+  await whileAlive(context, own, () =>
+    context.group.transact(session, { queue, does: 'leave', compare: [], then: [{ type: 'delete', key }] }),
+  );
+}
+
 /**
  * Sees to it that an unanswered enqueue comes to nothing: one transaction rewrites the session key, so that the enqueue fails its compare
  * of the generation, and deletes the key in case it has been applied. If that cannot be had within a TTL, the session is given up,

@@ -26,7 +26,7 @@ import { repeat } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Compare, Operation, TransactionResponse } from '../store/store.ts';
 import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
-import { settle, withdraw, type Departure } from './departure.ts';
+import { erase, settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
 import type { QueueTransaction } from './group-commit.ts';
 import { newest, Predecessors } from './predecessors.ts';
@@ -57,6 +57,8 @@ export class Ticket implements KeyOwner {
   #sent = false;
   /** An attempt to enqueue was not answered. It may be applied at any time while the generation stands. */
   #unanswered = false;
+  /** One was refused for want of space, which may be the one that etcd applies nevertheless. */
+  #isInDoubt = false;
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
   #finish: () => void = () => {};
@@ -196,7 +198,7 @@ export class Ticket implements KeyOwner {
     if (this.#unanswered) await settle(this.#context, this);
     else if (this.#sent && this.#createRevision > 0n) {
       departure = await withdraw(this.#context, this, this.#createRevision);
-    }
+    } else if (this.#isInDoubt) await erase(this.#context, this);
     this.session.disown(this);
     this.#stop.abort(HAS_LEFT);
     return departure;
@@ -231,6 +233,8 @@ export class Ticket implements KeyOwner {
       });
     } catch (error) {
       if (!(error instanceof StoreError) || error.outcome === 'unknown') this.#unanswered = true;
+      /* It is done with, but the write by which etcd's quota is exceeded is applied and then refused. */
+      if (error instanceof StoreError && error.reason === 'quota') this.#isInDoubt = true;
       if (saysLeaseIsGone(error)) session.lose(new Error('etcd answered that the lease is gone'));
       throw error;
     }

@@ -474,6 +474,18 @@ test('a permission that is missing is told, and does not end the job', async (t)
   await close();
 });
 
+test('an etcd without space is told, and ticks go on within seconds of its having space again', async (t) => {
+  const { world, ticks, close } = await scene({ pattern: '* * * * * *' });
+  world.cluster.exceedQuota();
+  await world.advance(MINUTE);
+  const before = ticks.length;
+  t.true(world.runtime.logger.of('schedule.refused').length > 0);
+  world.cluster.disarmQuota();
+  await world.advance(6 * SECOND);
+  t.true(ticks.length > before);
+  await close();
+});
+
 test('a changed pattern starts nothing that was due before the change, and records what the old one missed', async (t) => {
   const { world, first, outline, close } = await scene();
   await world.advance(HOUR);

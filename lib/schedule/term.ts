@@ -217,7 +217,9 @@ export class Term {
     if (isRefused) this.#notices.refused(error);
     else this.#notices.delayed(error);
     const { random } = runtime;
-    const pauseMs = isRefused
+    /* Space comes back without a change of anybody's rights, and ticks are due. */
+    const isLasting = isRefused && error.reason !== 'quota';
+    const pauseMs = isLasting
       ? REFUSED_WAIT_MS * (0.5 + random.uniform())
       : fullJitterMs(failures, RETRY, () => random.uniform());
     await sleep(runtime.clock, pauseMs, signal);

@@ -7,6 +7,8 @@
  * 2. settle: if it was not answered, another transaction rewrites the session key, so that the first can never be applied from now on,
  *    and reads the marker. It bears our ID: it was applied, at the marker's revision. It does not: it was not, and will not be; so
  *    commit again.
+ * 3. look: if it was refused for want of space, it may be the one write that etcd does and refuses; the marker tells as in 2, with nothing
+ *    to rewrite.
  *
  * A compare-and-set that recognises its own success, and a plain put that is not repeated blindly, are the same thing here. If the
  * settling is not answered in time, nobody knows, and the caller is told just that.
@@ -19,6 +21,7 @@ import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { OperationResponse, Store, Transaction } from '../store/store.ts';
+import { rangeThroughRaft } from '../store/through-raft.ts';
 import { saysLeaseIsGone, type Session } from './session.ts';
 
 /** What became of a transaction. It took effect as a whole at `revision`, or its compares did not hold and nothing was written. */
@@ -75,6 +78,12 @@ export class Operations {
         progress.isSent = false;
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        if (error.reason === 'quota') {
+          const applied = await this.#appliedThough(error, session, id);
+          progress.isSent = false;
+          if (applied === undefined) throw error;
+          return applied;
+        }
         if (error.outcome !== 'unknown') progress.isSent = false;
         if (saysLeaseIsGone(error)) {
           session.lose(new Error('etcd answered that the lease is gone'));
@@ -151,6 +160,25 @@ export class Operations {
       throw unknownOutcome(cause.message, error);
     } finally {
       cancel();
+    }
+  }
+
+  /**
+   * 3. The write by which etcd's quota is exceeded is applied and then refused (etcd: `quotaApplierV3`), unlike those after it. Either way it
+   * is done with, so its marker tells. Reads go on without space, and so they do through raft.
+   */
+  async #appliedThough(refusal: StoreError, session: Session, id: string): Promise<Committed | undefined> {
+    const read = () => {
+      session.signal.throwIfAborted();
+      const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal: session.signal };
+      return this.#store.transact(rangeThroughRaft({ key: markerOf(session) }), call);
+    };
+    try {
+      const { responses } = await repeat(this.#runtime, this.#repetition, read, { signal: session.signal });
+      const [marker] = entriesOf(responses[0]);
+      return marker?.value === id ? { succeeded: true, revision: marker.modRevision, responses: [] } : undefined;
+    } catch (error) {
+      throw unknownOutcome(refusal.message, error);
     }
   }
 

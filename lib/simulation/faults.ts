@@ -190,7 +190,7 @@ const SERVER = {
     return undefined;
   },
   'the space quota is exceeded': ({ world }) => {
-    world.cluster.exceedQuota();
+    world.cluster.exceedQuota({ takesOneMore: true });
     return () => world.cluster.disarmQuota();
   },
   'watches show progress': ({ world }) => {

@@ -23,7 +23,7 @@ export type StoreFailure =
   | 'tls' /* a certificate or protocol mistake, which waiting does not mend */
   | 'denied' /* a permission is missing */
   | 'unauthenticated' /* user, password or token refused */
-  | 'quota' /* etcd's space quota is exceeded (NOSPACE) */
+  | 'quota' /* etcd's space quota is exceeded (NOSPACE). The write by which it is exceeded is applied nevertheless */
   | 'overloaded' /* too many requests */
   | 'too-large' /* the request or the answer is over a limit */
   | 'lease-not-found'

@@ -184,6 +184,15 @@ test('a restore that bumps the revision compacts all history', async (t) => {
   t.is((await apply(store, put('a', '3'))).revision, 1_003n);
 });
 
+test('the write by which the space quota is exceeded is applied, and refused', async (t) => {
+  const { cluster, store } = world();
+  cluster.exceedQuota({ takesOneMore: true });
+  for (const value of ['1', '2']) {
+    t.is((await failure(apply(store, put('a', value)))).reason, 'quota');
+    t.is(cluster.get('a')?.value, '1');
+  }
+});
+
 test('with the space quota exceeded, what needs space is refused, and what is held can be renewed and given back', async (t) => {
   const { cluster, store } = world();
   await store.grant(7n, 5_000, call);

@@ -86,6 +86,7 @@ export class MemoryCluster {
   #era = 0;
   #process = 0;
   #outOfSpace = false;
+  #takesOneMore = false;
   #calls = 0;
   #clients = 0;
 
@@ -151,7 +152,7 @@ export class MemoryCluster {
    * throw a {@link Refusal} where etcd refuses. `bytes`: what the request takes on its way through raft, for a write.
    */
   transact(transaction: EtcdTransaction, bytes = 0): EtcdTransactionResponse {
-    this.#checkTransaction(transaction);
+    this.#checkTransaction(transaction, 'operator');
     checkSize(bytes);
     return this.#transact(transaction, 'operator');
   }
@@ -205,9 +206,13 @@ export class MemoryCluster {
     return this.#outOfSpace;
   }
 
-  /** The space quota is exceeded: what needs space is refused from now on. */
-  exceedQuota(): void {
+  /**
+   * The space quota is exceeded: what needs space is refused from now on. With `takesOneMore`, the next transaction of that kind is applied
+   * and refused nevertheless, as etcd does with the one by which the quota is exceeded (etcd: `quotaApplierV3`).
+   */
+  exceedQuota({ takesOneMore = false }: { readonly takesOneMore?: boolean } = {}): void {
     this.#outOfSpace = true;
+    this.#takesOneMore = takesOneMore;
   }
 
   /** An operator made room and disarmed the alarm. */
@@ -303,7 +308,7 @@ export class MemoryCluster {
         checkSpan(call.range);
         return this.#view(call).range(call.range);
       case 'transact':
-        this.#checkTransaction(call.transaction);
+        this.#checkTransaction(call.transaction, { call });
         checkSize(sizeOf(call.transaction));
         if (!isWrite(call.transaction)) return readTransaction(this.#view(call), call.transaction);
         return this.#transact(call.transaction, { call });
@@ -328,9 +333,14 @@ export class MemoryCluster {
     return this.#mvcc.asOf(revision > this.#mvcc.compactRevision ? revision : this.#mvcc.compactRevision);
   }
 
-  #checkTransaction(transaction: EtcdTransaction): void {
-    if (this.#outOfSpace && costsSpace(transaction)) throw quotaError();
+  #checkTransaction(transaction: EtcdTransaction, by: LogEntry['by']): void {
+    const isRefused = this.#outOfSpace && costsSpace(transaction);
+    if (isRefused && !this.#takesOneMore) throw quotaError();
     checkTransaction(transaction);
+    if (!isRefused) return;
+    this.#takesOneMore = false;
+    this.#transact(transaction, by);
+    throw quotaError();
   }
 
   #transact(transaction: EtcdTransaction, by: LogEntry['by']): EtcdTransactionResponse {

@@ -1,0 +1,90 @@
+import { LEAST_HITS } from './coverage.ts';
+import { workloads, type Workload } from './history.ts';
+import type { TortureReport } from './printout.ts';
+
+/**
+ * How much a run has to do, to count: without violations is also who did nothing. Each figure is between a half and a tenth of
+ * what runs do on two processors that others use, too: below that the harness is broken, or the machine too slow to say anything.
+ */
+export interface Floors {
+  /** Faults that hit. */
+  readonly faults: number;
+  /** Hits of each fault that comes again and again: one alone may have met nobody at work. */
+  readonly hitsOfEach: number;
+  /** Cells of workload and fault with {@link LEAST_HITS} hits; at most five for each fault. */
+  readonly cells: number;
+  /** What came of each workload. Elections are long, and a job has a tick a second. */
+  readonly operations: Readonly<Record<Workload, number>>;
+  /** From one process to another: else nobody's exclusion was tried. */
+  readonly handovers: Readonly<Record<'lock' | 'election', number>>;
+  /** Writes with a stale token that the guard refused: else no holder ever came too late. Some fifteen in a matrix are aimed at, half at either counter. */
+  readonly refused: number;
+  /** Updates that the counter without a guard lost: else a guard made no difference. */
+  readonly lost: number;
+  /** Holders and leaders that were told of their loss, by their own clock or by etcd. */
+  readonly lossesTold: number;
+  /** Where etcd asks who is there: tokens expired under the clients, who had to say it again. */
+  readonly authentications: number;
+}
+
+/** For CI, which can count on it: 150 faults are some six minutes. */
+export const MATRIX: Floors = {
+  faults: 150,
+  hitsOfEach: 2,
+  cells: 60,
+  operations: { lock: 300, election: 20, cache: 600, config: 200, schedule: 80 },
+  handovers: { lock: 60, election: 15 },
+  refused: 1,
+  lost: 1,
+  lossesTold: 10,
+  authentications: 0,
+};
+
+/** What every minute has to bring, of a run that lasts so many; what is rare, only in long ones. */
+export function floorsFor(minutes: number): Floors {
+  const each = (perMinute: number): number => Math.floor(minutes * perMinute);
+  return {
+    faults: each(8),
+    hitsOfEach: 0,
+    cells: 0,
+    operations: { lock: each(40), election: each(3), cache: each(80), config: each(25), schedule: each(10) },
+    handovers: { lock: each(8), election: each(2) },
+    refused: each(0.1),
+    lost: each(0.1),
+    lossesTold: each(1),
+    authentications: 0,
+  };
+}
+
+/** With tokens that last four seconds. */
+export function withAuthentication(floors: Floors): Floors {
+  return { ...floors, authentications: floors.faults };
+}
+
+/** What is missing; none, if the run did enough. */
+export function shortfalls(report: TortureReport, floors: Floors): string[] {
+  const { hits, operations, handovers } = report;
+  const missing: string[] = [];
+  const demand = (what: string, count: number, least: number): void => {
+    if (count < least) missing.push(`${count} of ${least} ${what}`);
+  };
+  const hitsOf = (name: string): number => hits.filter(({ fault }) => fault === name).length;
+  demand('faults hit', hits.length, floors.faults);
+  for (const name of report.faults) demand(`hits of: ${name}`, hitsOf(name), floors.hitsOfEach);
+  for (const name of report.milestones) demand(`hits of: ${name}`, hitsOf(name), 1);
+  demand('cells of workload and fault', covered(report), floors.cells);
+  for (const workload of workloads) {
+    demand(`operations of ${workload}`, operations[workload], floors.operations[workload]);
+  }
+  demand('hand-overs of the lock', handovers.lock, floors.handovers.lock);
+  demand('hand-overs of the leadership', handovers.election, floors.handovers.election);
+  demand('stale tokens refused', report.refused, floors.refused);
+  demand('updates lost without a guard', report.bare.lost, floors.lost);
+  demand('losses told', report.lossesTold, floors.lossesTold);
+  demand('authentications', report.authentications, floors.authentications);
+  return missing;
+}
+
+export function covered({ cells }: TortureReport): number {
+  return cells.filter(({ hits }) => hits >= LEAST_HITS).length;
+}
