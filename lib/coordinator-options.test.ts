@@ -15,13 +15,14 @@ const refusals: readonly [
   ['a TTL of 0', { session: { ttlMs: 0 } }, RangeError, /session\.ttlMs.*at least 1000, got 0/],
   ['a TTL below 0', { session: { ttlMs: -1 } }, RangeError, /session\.ttlMs.*got -1/],
   ['a TTL meant as seconds', { session: { ttlMs: 1.7 } }, RangeError, /session\.ttlMs.*got 1\.7/],
+  ['a TTL without a text', { session: { ttlMs: Object.create(null) } }, RangeError, /session\.ttlMs.*of no class/],
   ['a TTL of null', { session: { ttlMs: null } }, RangeError, /session\.ttlMs.*got null/],
   ['a session of null', { session: null }, TypeError, /session.*got null/],
   ['a namespace of null', { namespace: null }, TypeError, /namespace.*got null/],
   ['a TTL of NaN', { session: { ttlMs: Number.NaN } }, RangeError, /session\.ttlMs.*got NaN/],
   ['an infinite TTL', { session: { ttlMs: Number.POSITIVE_INFINITY } }, RangeError, /session\.ttlMs.*got Infinity/],
-  ['a TTL that is no number', { session: { ttlMs: 'x' } }, RangeError, /session\.ttlMs.*got x/],
-  ['a TTL as text', { session: { ttlMs: '5000' } }, RangeError, /session\.ttlMs.*got 5000/],
+  ['a TTL that is no number', { session: { ttlMs: 'x' } }, RangeError, /session\.ttlMs.*got "x"/],
+  ['a TTL as text', { session: { ttlMs: '5000' } }, RangeError, /session\.ttlMs.*got "5000"/],
   ['a TTL of more than a day', { session: { ttlMs: 86_400_001 } }, RangeError, /session\.ttlMs/],
   ['a TTL in seconds under another name', { session: { ttl: 15 } }, TypeError, /session.*ttlMs.*"ttl"/],
   ['an unknown option', { endpoint: 'http://127.0.0.1:2379' }, TypeError, /endpoints.*"endpoint"/],
@@ -59,6 +60,7 @@ const refusals: readonly [
   ['a namespace with half a character', { namespace: '\uD800' }, TypeError, /namespace/],
   ['a user without a name', { auth: { username: '', password: 'x' } }, TypeError, /auth\.username/],
   ['a user without a password', { auth: { username: 'x' } }, TypeError, /auth\.password/],
+  ['an unknown option of tls', { endpoints: 'https://127.0.0.1:1', tls: { cacert: 'x' } }, TypeError, /tls.*"cacert"/],
   ['TLS for http', { endpoints: 'http://127.0.0.1:2379', tls: {} }, TypeError, /https/],
   ['an empty instance ID', { instanceId: '' }, TypeError, /instanceId/],
 ];
@@ -84,12 +86,27 @@ test('a coordinator can be made and closed without a server, and closed again', 
   t.is(coordinator.health.state, 'closed');
 });
 
-const names: readonly unknown[] = ['', 7, undefined, null, 'x'.repeat(1_025), 'é'.repeat(513), '\uDC00', {}];
+const names: readonly unknown[] = [
+  '',
+  7,
+  undefined,
+  null,
+  'x'.repeat(1_025),
+  'é'.repeat(513),
+  '\uDC00',
+  {},
+  7n,
+  Symbol('x'),
+];
 for (const name of names) {
   test(`a lock cannot have the name ${show(name)}`, async (t) => {
     await using coordinator = createCoordinator({ endpoints: 'http://127.0.0.1:1' });
     t.throws(() => coordinator.lock(name as string), { instanceOf: TypeError, message: /name of the lock/ });
-    t.throws(() => coordinator.lockAll(['fine', name as string]), { instanceOf: TypeError });
+    t.throws(() => coordinator.lockAll(['fine', name as string]), {
+      instanceOf: TypeError,
+      message: /name of the lock/,
+    });
+    t.throws(() => coordinator.config(name as string, { fallback: 1 }), { message: /name of the config/ });
   });
 }
 
