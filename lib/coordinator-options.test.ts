@@ -1,7 +1,9 @@
 import test from 'ava';
+import * as fc from 'fast-check';
 import { show } from './arguments.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { createCoordinator } from './coordinator.ts';
+import { anything, withOneReplaced } from './testing/arbitraries.ts';
 
 /** What comes from JavaScript, from JSON or from a cast. */
 const given = (options: unknown): CoordinatorOptions => options as CoordinatorOptions;
@@ -70,6 +72,41 @@ for (const [title, options, instanceOf, message] of refusals) {
     t.throws(() => createCoordinator(given(options)), { instanceOf, message });
   });
 }
+
+const session = { ttlMs: 5_000 };
+const request = { timeoutMs: 1_000, deadlineMs: 3_000 };
+const auth = { username: 'x', password: 'y' };
+const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const whole = { namespace: 'n', session, request, snapshotDir: '/nowhere', instanceId: 'me', logger };
+const http = { ...whole, endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] };
+const https = { ...whole, auth, endpoints: ['https://127.0.0.1:1'], tls: {} };
+
+/** Options with one part replaced by anything, and what an error has to name. */
+const mangled: fc.Arbitrary<readonly [options: unknown, name: string]> = fc.oneof(
+  anything.map((options) => [options, 'createCoordinator'] as const),
+  withOneReplaced(http),
+  withOneReplaced(https),
+  withOneReplaced(session).map(([part, name]) => [{ ...http, session: part }, name] as const),
+  withOneReplaced(request).map(([part, name]) => [{ ...http, request: part }, name] as const),
+  withOneReplaced(auth).map(([part, name]) => [{ ...https, auth: part }, name] as const),
+  withOneReplaced({ ca: 'x', cert: 'x', key: 'x' }).map(([tls]) => [{ ...https, tls }, 'tls'] as const),
+  fc.array(fc.oneof(anything, fc.webUrl())).map((endpoints) => [{ ...http, endpoints }, 'endpoint'] as const),
+);
+
+test('the options of a coordinator are taken, or refused by name, whatever they are', async (t) => {
+  const property = fc.asyncProperty(mangled, async ([options, name]) => {
+    try {
+      await createCoordinator(given(options)).close();
+    } catch (error) {
+      if (!(error instanceof TypeError) && !(error instanceof RangeError)) throw error;
+      const { message } = error;
+      const isNamed = message.includes(name) || (name === 'endpoints' && message.includes('endpoint'));
+      t.true(isNamed || (name === 'tls' && message.includes('TLS')), `${message}\n… does not name ${name}`);
+    }
+  });
+  await fc.assert(property, { numRuns: 500 });
+  t.pass();
+});
 
 test('a password never stands in an error', (t) => {
   const error = t.throws(() => createCoordinator(given({ auth: { username: '', password: 'hunter2' } })));
