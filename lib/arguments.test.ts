@@ -28,6 +28,7 @@ const refused: readonly (readonly [claim: string, act: () => unknown, message: R
     /timeoutMs, got "timeout"/,
   ],
   ['null for options', () => expectOptions('acquire', null as never, []), /acquire to be an object, got null/],
+  ['a list for options', () => expectOptions('acquire', [] as never, []), /to be an object, got an object of Array/],
 ];
 for (const [claim, act, message] of refused) {
   test(`${claim} is refused, with its name, what was expected and what came`, (t) => {
@@ -54,5 +55,11 @@ test('a value is shown short, and text apart from numbers', (t) => {
   t.is(show(7n), '7n');
   t.is(show(undefined), 'undefined');
   t.is(show(Object.create(null)), 'an object of no class');
+  t.is(show({ constructor: { name: Object.create(null) as unknown } }), 'an object of no class');
+  t.is(show(Symbol('x')), 'Symbol(x)');
+  t.is(
+    show(() => 'a secret in the source'),
+    'a function',
+  );
   t.true(show('x'.repeat(10_000)).length < 100);
 });

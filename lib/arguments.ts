@@ -68,7 +68,7 @@ export function expectOptions<T extends object>(
   known: readonly (keyof T & string)[],
 ): void {
   if (options === undefined) return;
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(`Expected the options of ${what} to be an object, got ${show(options)}`);
   }
   const unknown = Object.keys(options).find((key) => !(known as readonly string[]).includes(key));
@@ -83,6 +83,8 @@ export function expectOptions<T extends object>(
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
   if (value === null || typeof value !== 'object') return String(value);
-  return `an object of ${value.constructor?.name ?? 'no class'}`;
+  const name: unknown = value.constructor?.name;
+  return `an object of ${typeof name === 'string' && name !== '' ? name : 'no class'}`;
 }

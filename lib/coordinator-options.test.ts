@@ -1,7 +1,9 @@
 import test from 'ava';
+import * as fc from 'fast-check';
 import { show } from './arguments.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { createCoordinator } from './coordinator.ts';
+import { anything, withOneReplaced } from './testing/arbitraries.ts';
 
 /** What comes from JavaScript, from JSON or from a cast. */
 const given = (options: unknown): CoordinatorOptions => options as CoordinatorOptions;
@@ -15,13 +17,14 @@ const refusals: readonly [
   ['a TTL of 0', { session: { ttlMs: 0 } }, RangeError, /session\.ttlMs.*at least 1000, got 0/],
   ['a TTL below 0', { session: { ttlMs: -1 } }, RangeError, /session\.ttlMs.*got -1/],
   ['a TTL meant as seconds', { session: { ttlMs: 1.7 } }, RangeError, /session\.ttlMs.*got 1\.7/],
+  ['a TTL without a text', { session: { ttlMs: Object.create(null) } }, RangeError, /session\.ttlMs.*of no class/],
   ['a TTL of null', { session: { ttlMs: null } }, RangeError, /session\.ttlMs.*got null/],
   ['a session of null', { session: null }, TypeError, /session.*got null/],
   ['a namespace of null', { namespace: null }, TypeError, /namespace.*got null/],
   ['a TTL of NaN', { session: { ttlMs: Number.NaN } }, RangeError, /session\.ttlMs.*got NaN/],
   ['an infinite TTL', { session: { ttlMs: Number.POSITIVE_INFINITY } }, RangeError, /session\.ttlMs.*got Infinity/],
-  ['a TTL that is no number', { session: { ttlMs: 'x' } }, RangeError, /session\.ttlMs.*got x/],
-  ['a TTL as text', { session: { ttlMs: '5000' } }, RangeError, /session\.ttlMs.*got 5000/],
+  ['a TTL that is no number', { session: { ttlMs: 'x' } }, RangeError, /session\.ttlMs.*got "x"/],
+  ['a TTL as text', { session: { ttlMs: '5000' } }, RangeError, /session\.ttlMs.*got "5000"/],
   ['a TTL of more than a day', { session: { ttlMs: 86_400_001 } }, RangeError, /session\.ttlMs/],
   ['a TTL in seconds under another name', { session: { ttl: 15 } }, TypeError, /session.*ttlMs.*"ttl"/],
   ['an unknown option', { endpoint: 'http://127.0.0.1:2379' }, TypeError, /endpoints.*"endpoint"/],
@@ -59,6 +62,7 @@ const refusals: readonly [
   ['a namespace with half a character', { namespace: '\uD800' }, TypeError, /namespace/],
   ['a user without a name', { auth: { username: '', password: 'x' } }, TypeError, /auth\.username/],
   ['a user without a password', { auth: { username: 'x' } }, TypeError, /auth\.password/],
+  ['an unknown option of tls', { endpoints: 'https://127.0.0.1:1', tls: { cacert: 'x' } }, TypeError, /tls.*"cacert"/],
   ['TLS for http', { endpoints: 'http://127.0.0.1:2379', tls: {} }, TypeError, /https/],
   ['an empty instance ID', { instanceId: '' }, TypeError, /instanceId/],
 ];
@@ -68,6 +72,41 @@ for (const [title, options, instanceOf, message] of refusals) {
     t.throws(() => createCoordinator(given(options)), { instanceOf, message });
   });
 }
+
+const session = { ttlMs: 5_000 };
+const request = { timeoutMs: 1_000, deadlineMs: 3_000 };
+const auth = { username: 'x', password: 'y' };
+const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const whole = { namespace: 'n', session, request, snapshotDir: '/nowhere', instanceId: 'me', logger };
+const http = { ...whole, endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] };
+const https = { ...whole, auth, endpoints: ['https://127.0.0.1:1'], tls: {} };
+
+/** Options with one part replaced by anything, and what an error has to name. */
+const mangled: fc.Arbitrary<readonly [options: unknown, name: string]> = fc.oneof(
+  anything.map((options) => [options, 'createCoordinator'] as const),
+  withOneReplaced(http),
+  withOneReplaced(https),
+  withOneReplaced(session).map(([part, name]) => [{ ...http, session: part }, name] as const),
+  withOneReplaced(request).map(([part, name]) => [{ ...http, request: part }, name] as const),
+  withOneReplaced(auth).map(([part, name]) => [{ ...https, auth: part }, name] as const),
+  withOneReplaced({ ca: 'x', cert: 'x', key: 'x' }).map(([tls]) => [{ ...https, tls }, 'tls'] as const),
+  fc.array(fc.oneof(anything, fc.webUrl())).map((endpoints) => [{ ...http, endpoints }, 'endpoint'] as const),
+);
+
+test('the options of a coordinator are taken, or refused by name, whatever they are', async (t) => {
+  const property = fc.asyncProperty(mangled, async ([options, name]) => {
+    try {
+      await createCoordinator(given(options)).close();
+    } catch (error) {
+      if (!(error instanceof TypeError) && !(error instanceof RangeError)) throw error;
+      const { message } = error;
+      const isNamed = message.includes(name) || (name === 'endpoints' && message.includes('endpoint'));
+      t.true(isNamed || (name === 'tls' && message.includes('TLS')), `${message}\n… does not name ${name}`);
+    }
+  });
+  await fc.assert(property, { numRuns: 500 });
+  t.pass();
+});
 
 test('a password never stands in an error', (t) => {
   const error = t.throws(() => createCoordinator(given({ auth: { username: '', password: 'hunter2' } })));
@@ -84,12 +123,27 @@ test('a coordinator can be made and closed without a server, and closed again', 
   t.is(coordinator.health.state, 'closed');
 });
 
-const names: readonly unknown[] = ['', 7, undefined, null, 'x'.repeat(1_025), 'é'.repeat(513), '\uDC00', {}];
+const names: readonly unknown[] = [
+  '',
+  7,
+  undefined,
+  null,
+  'x'.repeat(1_025),
+  'é'.repeat(513),
+  '\uDC00',
+  {},
+  7n,
+  Symbol('x'),
+];
 for (const name of names) {
   test(`a lock cannot have the name ${show(name)}`, async (t) => {
     await using coordinator = createCoordinator({ endpoints: 'http://127.0.0.1:1' });
     t.throws(() => coordinator.lock(name as string), { instanceOf: TypeError, message: /name of the lock/ });
-    t.throws(() => coordinator.lockAll(['fine', name as string]), { instanceOf: TypeError });
+    t.throws(() => coordinator.lockAll(['fine', name as string]), {
+      instanceOf: TypeError,
+      message: /name of the lock/,
+    });
+    t.throws(() => coordinator.config(name as string, { fallback: 1 }), { message: /name of the config/ });
   });
 }
 

@@ -97,6 +97,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   ]);
   expectOptions('session', options.session, ['ttlMs']);
   expectOptions('request', options.request, ['timeoutMs', 'deadlineMs']);
+  expectOptions('tls', options.tls, ['ca', 'cert', 'key']);
   /* Defaults stand for what is undefined alone: a null is a mistake, and is told as one. */
   const { session = {}, request = {}, namespace = 'holdfast', instanceId = ownName() } = options;
   const { ttlMs: askedTtlMs = 15_000 } = session;

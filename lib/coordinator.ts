@@ -1,5 +1,5 @@
 /** The composition root: the only file that builds the parts and knows all of them. */
-import { expectDuration, expectOptions, expectSignal, show } from './arguments.ts';
+import { expectDuration, expectOptions, expectSignal, expectText, show } from './arguments.ts';
 import type { CacheOptions } from './cache/cache-options.ts';
 import type { Cache, CacheContext } from './cache/cache.ts';
 import { openCache } from './cache/caches.ts';
@@ -184,6 +184,7 @@ export class Coordinator implements AsyncDisposable {
     if (!Array.isArray(names) || names.length === 0) {
       throw new TypeError(`Expected the names of lockAll to be a list of at least one, got ${show(names)}`);
     }
+    for (const name of names as readonly string[]) expectText('the name of the lock', name);
     /* By code units: every process has to come to the same order, whatever its locale. */
     const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
     const locks = ordered.map((name) => this.lock(name, options));
@@ -228,8 +229,8 @@ export class Coordinator implements AsyncDisposable {
     this.#expectOpen();
     const { keyspace, instanceId, deadlineMs, timeoutMs } = this.#options;
     const { replicas, operations, health } = this.#caches;
-    const complete = completeConfigOptions(name, options);
     const keys = keyspace.config(name);
+    const complete = completeConfigOptions(name, options);
     const writer = new ConfigWriter(this.#runtime, this.#store, this.#repetition, operations, keys, {
       name,
       instanceId,

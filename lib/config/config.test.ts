@@ -307,3 +307,13 @@ test('a coordinator that closes leaves nothing of its configs', async (t) => {
   t.deepEqual(world.cluster.entries('test/session'), []);
   t.deepEqual(world.cluster.entries('test/config-rollout'), []);
 });
+
+test('a schema without anything of the standard is refused by name', async (t) => {
+  const { coordinator } = await ready();
+  for (const schema of [null, 7, {}, { '~standard': null }, { '~standard': { version: 2 } }]) {
+    t.throws(() => coordinator.config('other', { schema: schema as never }), {
+      instanceOf: TypeError,
+      message: /^Expected schema to be/,
+    });
+  }
+});

@@ -68,14 +68,7 @@ export class Rollout {
 
   async reports(signal: AbortSignal): Promise<readonly RolloutReport[]> {
     const entries = await this.#writer.rollout(signal);
-    return entries.flatMap(({ value }) => {
-      try {
-        const { instanceId, applied, refused } = JSON.parse(value) as Partial<RolloutReport>;
-        return typeof instanceId === 'string' ? [{ instanceId, applied, refused }] : [];
-      } catch {
-        return [];
-      }
-    });
+    return entries.flatMap(({ value }) => readReport(value) ?? []);
   }
 
   close(): void {
@@ -141,4 +134,23 @@ export class Rollout {
       stops.push(this.#report.subscribe(done), onAbort(session.signal, done), onAbort(signal, done));
     });
   }
+}
+
+/** `undefined` for what is no report of ours. */
+export function readReport(text: string): RolloutReport | undefined {
+  try {
+    const { instanceId, applied, refused } = JSON.parse(text) as Partial<RolloutReport>;
+    if (typeof instanceId !== 'string' || !isVersion(applied)) return undefined;
+    if (refused === undefined) return { instanceId, applied, refused };
+    const { version, reason } = refused;
+    return isVersion(version) && typeof reason === 'string'
+      ? { instanceId, applied, refused: { version, reason } }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isVersion(version: number | undefined): boolean {
+  return version === undefined || (Number.isSafeInteger(version) && version > 0);
 }

@@ -25,7 +25,12 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export function expectSchema(schema: unknown): void {
   const standard = (schema as Partial<StandardSchema> | undefined)?.['~standard'];
-  if (typeof standard !== 'object' || standard.version !== 1 || typeof standard.validate !== 'function') {
+  if (
+    typeof standard !== 'object' ||
+    standard === null ||
+    standard.version !== 1 ||
+    typeof standard.validate !== 'function'
+  ) {
     throw new TypeError(
       'Expected schema to be a Standard Schema (zod, valibot, arktype, …), with `~standard` of version 1',
     );

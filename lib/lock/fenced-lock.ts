@@ -81,9 +81,11 @@ export class FencedLock {
     this.name = name;
     this.#queue = context.queue;
     this.#keeping = completeKeeping(options);
+    /* First, since it refuses what cannot be a name. */
+    const prefix = context.keyspace.queue('lock', name);
     const shown = `lock ${JSON.stringify(name)}`;
     this.#contest = new Contest(context, {
-      prefix: context.keyspace.queue('lock', name),
+      prefix,
       name: shown,
       value: '',
       watchAfterMs: WATCH_AFTER_MS,

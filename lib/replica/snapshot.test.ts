@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import * as fc from 'fast-check';
 import { CoordinationUnavailableError, TooStaleError } from '../errors.ts';
 import { systemFiles, type Files } from '../runtime/files.ts';
 import type { KeyValue } from '../store/store.ts';
+import { isPolluted } from '../testing/arbitraries.ts';
 import { VirtualWorld } from '../testing/virtual-world.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 
@@ -64,10 +66,52 @@ test('a file that was cut short or changed anywhere is refused', (t) => {
   t.throws(() => decodeSnapshot(span, text.replace('"v"', '"w"')));
 });
 
+/** A file with any second line, and a checksum that fits it. */
+function fileWith(body: string): string {
+  const [header = ''] = encodeSnapshot(span, 7n, []).split('\n');
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  return `${JSON.stringify({ ...(JSON.parse(header) as object), sha256 })}\n${body}\n`;
+}
+
+test('a file is read as entries or refused by an Error that says why, whatever is in it', (t) => {
+  const row = fc.tuple(...[0, 1, 2, 3, 4].map(() => fc.oneof(fc.string(), fc.constant('7'), fc.jsonValue())));
+  const body = fc.oneof(
+    fc.json(),
+    fc.array(fc.oneof(row, fc.jsonValue())).map((rows) => JSON.stringify(rows)),
+  );
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.uint8Array().map((bytes) => Buffer.from(bytes).toString()),
+    fc.tuple(fc.json(), body).map((lines) => lines.join('\n')),
+    body.map((each) => fileWith(each.replaceAll('\n', ' '))),
+  );
+  fc.assert(
+    fc.property(text, (given) => {
+      let entries: readonly KeyValue[] = [];
+      try {
+        entries = decodeSnapshot(span, given);
+      } catch (error) {
+        t.true(error instanceof Error && /^(it|its|one of its) /.test(error.message), String(error));
+      }
+      for (const { key, value, createRevision, modRevision, version } of entries) {
+        t.true(typeof key === 'string' && typeof value === 'string');
+        t.true([createRevision, modRevision, version].every((each) => typeof each === 'bigint' && each > 0n));
+      }
+      t.false(isPolluted(entries));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 const unusable: readonly [string, string][] = [
   ['an empty file', ''],
   ['something else', 'hello'],
   ['another span', encodeSnapshot({ prefix: 'other/' }, 1n, [])],
+  ['a list of something else', fileWith('[null]')],
+  ['an entry without a text', fileWith('[[1,"v","1","1","1"]]')],
+  ['an entry without a revision', fileWith('[["k","v","","1","1"]]')],
+  ['no list', fileWith('null')],
   ['a newer format', encodeSnapshot(span, 1n, []).replace('"holdfastSnapshot":1', '"holdfastSnapshot":2')],
 ];
 for (const [what, text] of unusable) {

@@ -53,14 +53,30 @@ export function decodeSnapshot(span: Span, text: string): readonly KeyValue[] {
     throw new Error(`its format is ${header.holdfastSnapshot}, and ${FORMAT} is known here`);
   if (header.span !== nameOf(span)) throw new Error('it is of something else');
   if (header.sha256 !== checksum(body)) throw new Error('its checksum is wrong: it was cut short or changed');
-  return (parse(body) as Row[]).map(([key, value, createRevision, modRevision, version]) => ({
+  const rows = parse(body);
+  if (!Array.isArray(rows)) throw new Error('its entries are no list');
+  return rows.map(readRow);
+}
+
+/** The checksum tells of accidents, not of whoever wrote it. */
+function readRow(row: unknown): KeyValue {
+  if (!Array.isArray(row) || row.length !== 5 || row.some((each) => typeof each !== 'string')) {
+    throw new Error('one of its entries is none');
+  }
+  const [key, value, createRevision, modRevision, version] = row as unknown as Row;
+  return {
     key,
     value,
-    createRevision: BigInt(createRevision),
-    modRevision: BigInt(modRevision),
-    version: BigInt(version),
+    createRevision: positive(createRevision),
+    modRevision: positive(modRevision),
+    version: positive(version),
     lease: 0n,
-  }));
+  };
+}
+
+function positive(text: string): bigint {
+  if (!/^[1-9][0-9]{0,18}$/.test(text)) throw new Error('one of its entries has no revision');
+  return BigInt(text);
 }
 
 /** The snapshots of one coordinator's replicas. */

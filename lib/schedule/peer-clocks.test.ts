@@ -1,11 +1,13 @@
 import test from 'ava';
+import * as fc from 'fast-check';
 import { RetryBudget } from '../resilience/retry-budget.ts';
 import { marginMs } from '../session/keeper.ts';
 import { Keyspace } from '../session/keyspace.ts';
 import { Session } from '../session/session.ts';
 import { MemoryCluster } from '../store/memory/memory-cluster.ts';
+import { isPolluted, storedText } from '../testing/arbitraries.ts';
 import { testRuntime } from '../testing/test-runtime.ts';
-import { aheadOfMedian, PeerClocks } from './peer-clocks.ts';
+import { aheadOfMedian, PeerClocks, readAnswer } from './peer-clocks.ts';
 
 const keyspace = new Keyspace('test');
 const HOUR = 3_600_000;
@@ -159,4 +161,22 @@ test('whoever does not ask costs nothing while nobody asks, and nothing is left 
   cluster.revoke(two.session.lease);
   t.deepEqual(cluster.entries(keyspace.clock.answers), []);
   t.is(runtime.clock.pendingTimers, 0);
+});
+
+test('what stands under an answer is one to the question, or none, whatever it is', (t) => {
+  const answer = { instanceId: 'one', to: '7', wallMs: 1_000 };
+  const stored = (value: string, question: bigint) =>
+    readAnswer({ key: 'k', value, createRevision: 5n, modRevision: 6n, version: 1n, lease: 0n }, question);
+  t.deepEqual(stored(JSON.stringify(answer), 7n), [answer]);
+  t.deepEqual(stored(JSON.stringify(answer), 8n), []);
+  fc.assert(
+    fc.property(storedText(answer), (text) => {
+      for (const read of stored(text, 1n)) {
+        t.deepEqual(Object.keys(read), ['instanceId', 'to', 'wallMs']);
+        t.true(typeof read.instanceId === 'string' && Number.isFinite(read.wallMs) && BigInt(read.to) > 0n);
+      }
+      t.false(isPolluted(undefined));
+    }),
+    { numRuns: 1_000 },
+  );
 });

@@ -202,12 +202,12 @@ export function aheadOfMedian(peers: readonly Peer[]): number {
 }
 
 /** An answer to the question or to a later one. */
-function readAnswer({ value }: KeyValue, question: bigint): readonly Answer[] {
+export function readAnswer({ value }: KeyValue, question: bigint): readonly Answer[] {
   try {
     const answer = JSON.parse(value) as Partial<Answer> | null;
     const { instanceId, to, wallMs } = answer ?? {};
     if (typeof instanceId !== 'string' || typeof to !== 'string' || !Number.isFinite(wallMs)) return [];
-    return BigInt(to) >= question ? [answer as Answer] : [];
+    return BigInt(to) >= question ? [{ instanceId, to, wallMs: wallMs as number }] : [];
   } catch {
     return [];
   }

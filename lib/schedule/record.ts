@@ -118,7 +118,9 @@ export function readRun({ value }: KeyValue): StoredRun | undefined {
     isInstant(run.startedAtMs) &&
     isCount(run.attempt) &&
     isEpoch(run.epoch) &&
-    typeof run.instanceId === 'string';
+    typeof run.instanceId === 'string' &&
+    (run.durationMs === undefined || Number.isFinite(run.durationMs)) &&
+    (run.error === undefined || typeof run.error === 'string');
   return isRun ? (run as StoredRun) : undefined;
 }
 
@@ -140,7 +142,8 @@ export function readRecord(entry: KeyValue): JobRecord | undefined {
   }
   const missed = parse<StoredMissed>(entry.value);
   if (missed?.state !== 'missed' || !isInstant(missed.fromMs) || !isInstant(missed.toMs)) return undefined;
-  const { fromMs, toMs, count = 1, instanceId = '' } = missed;
+  const { fromMs, toMs, count, instanceId } = missed;
+  if (!isCount(count) || typeof instanceId !== 'string') return undefined;
   return { state: 'missed', scheduledFor: new Date(fromMs), until: new Date(toMs), count, instanceId };
 }
 
@@ -181,7 +184,7 @@ function isInstant(value: number | undefined): value is number {
   return Number.isInteger(value) && Math.abs(value ?? 0) <= 8.64e15;
 }
 
-function isCount(value: number | undefined): boolean {
+function isCount(value: number | undefined): value is number {
   return Number.isInteger(value) && (value ?? 0) >= 1;
 }
 

@@ -1,4 +1,4 @@
-import { expectWholeNumber } from '../arguments.ts';
+import { expectWholeNumber, show } from '../arguments.ts';
 import { ClosedError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
 import { abortable, onAbort } from '../runtime/abort.ts';
@@ -32,7 +32,7 @@ export function marginMs(grantedTtlMs: number): number {
 /** A TTL as it is asked for: whole seconds, rounded up. Throws a RangeError for what cannot be one. */
 export function roundTtlMs(option: string, ttlMs: number): number {
   if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs < 1_000) {
-    throw new RangeError(`Expected ${option} to be milliseconds, at least 1000, got ${String(ttlMs)}`);
+    throw new RangeError(`Expected ${option} to be milliseconds, at least 1000, got ${show(ttlMs)}`);
   }
   return expectWholeNumber(option, Math.ceil(ttlMs / 1_000) * 1_000, 1_000, 86_400_000);
 }

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { IEvent, IResponseHeader, IWatchResponse } from 'etcd3';
+import * as fc from 'fast-check';
 import { revisionOf } from '../follow.ts';
 import { RevisionBatches } from './revision-batches.ts';
 
@@ -54,4 +55,30 @@ test('a batch carries the revision of its last event and about its size', (t) =>
   const added = new RevisionBatches().add(answer([3, 4], false));
   t.is(added?.batch.revision, 4n);
   t.true((added?.bytes ?? 0) > 16);
+});
+
+test('however a log is cut into fragments, its revisions come whole, once and in order', (t) => {
+  /* How many events each revision has, and how many each piece; the last piece of an answer is no fragment. */
+  const sizes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(sizes, fc.array(fc.tuple(fc.nat(6), fc.boolean())), (revisions, pieces) => {
+      const log = revisions.flatMap((size, index) => Array.from({ length: size }, () => index + 1));
+      const answers: IWatchResponse[] = [];
+      let at = 0;
+      for (const [length, isWhole] of pieces) {
+        /* An answer ends with a whole revision: etcd cuts fragments alone within one. */
+        const end = at + length;
+        const isBoundary = end === 0 || log[end] !== log[end - 1];
+        answers.push(answer(log.slice(at, end), !(isWhole && isBoundary)));
+        at = Math.min(end, log.length);
+      }
+      answers.push(answer(log.slice(at), false));
+      const made = batches(...answers).filter((batch) => batch !== undefined);
+      t.deepEqual(made.flat(), log.map(BigInt));
+      for (const batch of made) {
+        const whole = log.map(BigInt).filter((revision) => batch.includes(revision));
+        t.deepEqual(batch, whole);
+      }
+    }),
+  );
 });

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { IKeyValue, IRangeResponse, IResponseHeader, IResponseOp, ITxnResponse } from 'etcd3';
+import * as fc from 'fast-check';
 import { StoreError } from '../store-error.ts';
 import type { Compare, Operation, RangeRequest, Span, Transaction } from '../store.ts';
 import {
@@ -212,4 +213,18 @@ test('a missing header is revision 0', (t) => {
   t.is(revisionOf(null), 0n);
   t.is(revisionOf({ header: null }), 0n);
   t.is(revisionOf({ header: header('5') }), 5n);
+});
+
+test('keys and values come out as text, whatever bytes somebody else has put there', (t) => {
+  const bytes = fc.uint8Array().map((each) => Buffer.from(each));
+  fc.assert(
+    fc.property(bytes, bytes, fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }), (key, value, revision) => {
+      const kv = { ...keyValue, key, value, create_revision: String(revision), mod_revision: String(revision) };
+      const event = fromEvent({ type: 'Put', kv, prev_kv: kv });
+      if (event.type !== 'put') return t.fail();
+      t.is(event.entry.key, new TextDecoder('utf-8', { ignoreBOM: true }).decode(key));
+      t.is(event.entry.value, new TextDecoder('utf-8', { ignoreBOM: true }).decode(value));
+      t.is(event.entry.modRevision, revision);
+    }),
+  );
 });
