@@ -1,22 +1,48 @@
 /**
- * Runs the simulation: `--seeds N` runs seeds 1 to N (`--from M`: from M on) and names those that fail (`--stop`: the first of
- * them, and ends); `--seed N` replays one and
- * prints what happened in it. Exits with 1 if anything was violated.
+ * Runs the simulation: `--seeds N` runs seeds 1 to N (`--from M`: from M on; `--fresh`: from a seed that chance picks, and which is printed)
+ * on all processors (`--workers W`: on so many), and names those that fail (`--stop`: the first of them, and ends); `--seed N` replays
+ * one and prints what happened in it. Exits with 1 if anything was violated, and if too little happened; see lib/simulation/floors.ts.
  */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { expectWholeNumber } from '../lib/arguments.ts';
+import { shortfalls, shortOf } from '../lib/simulation/floors.ts';
 import { simulate } from '../lib/simulation/simulation.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string', default: '100' },
-    from: { type: 'string', default: '1' },
-    stop: { type: 'boolean', default: false },
-  },
-});
+/** What a worker says of a seed. */
+interface Finding {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly counts: ReadonlyMap<string, number>;
+}
 
-if (values.seed === undefined) await runMany(Number(values.from), Number(values.seeds));
-else await replay(Number(values.seed));
+const MAX_SEED = 0xffff_ffff;
+
+if (isMainThread) await main();
+else serve();
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string', default: '100' },
+      from: { type: 'string', default: '1' },
+      fresh: { type: 'boolean', default: false },
+      stop: { type: 'boolean', default: false },
+      workers: { type: 'string', default: String(os.availableParallelism()) },
+    },
+  });
+  if (values.seed !== undefined) return replay(expectWholeNumber('--seed', Number(values.seed), 0, MAX_SEED));
+  const count = expectWholeNumber('--seeds', Number(values.seeds), 1, MAX_SEED);
+  const from = values.fresh ? randomInt(MAX_SEED - count) : Number(values.from);
+  expectWholeNumber('--from', from, 0, MAX_SEED - count + 1);
+  if (values.fresh) console.log(`seeds from ${from} on: repeat them with --from ${from} --seeds ${count}`);
+  await runMany(from, count, { stop: values.stop, workers: expectWholeNumber('--workers', Number(values.workers), 1, 64) });
+}
 
 async function replay(seed: number): Promise<void> {
   const { lines, hash, violations } = await simulate(seed);
@@ -25,19 +51,64 @@ async function replay(seed: number): Promise<void> {
   if (violations.length > 0) process.exitCode = 1;
 }
 
-async function runMany(from: number, count: number): Promise<void> {
+async function runMany(
+  from: number,
+  count: number,
+  { stop, workers }: { readonly stop: boolean; readonly workers: number },
+): Promise<void> {
+  const startedAtMs = performance.now();
   const totals = new Map<string, number>();
-  const failed = [];
-  for (let seed = from; seed < from + count; seed += 1) {
-    const { violations, counts } = await simulate(seed);
-    for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
-    if (violations.length === 0) continue;
+  const failed: number[] = [];
+  let next = from;
+  let run = 0;
+  const take = (): number | undefined => {
+    if (next === from + count || (stop && failed.length > 0)) return undefined;
+    next += 1;
+    return next - 1;
+  };
+  const hear = ({ seed, violations, counts }: Finding): void => {
+    run += 1;
+    for (const [name, some] of counts) totals.set(name, (totals.get(name) ?? 0) + some);
+    if (violations.length === 0) return;
     failed.push(seed);
     console.log(`seed ${seed}\n  ${violations.join('\n  ')}`);
-    if (values.stop) break;
+  };
+  await Promise.all(Array.from({ length: Math.min(workers, count) }, () => work(take, hear)));
+
+  for (const [name, some] of [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    console.log(`${String(Math.round(some)).padStart(8)}  ${name}`);
+  const tookS = Math.round((performance.now() - startedAtMs) / 1_000);
+  const hours = ((totals.get('virtual seconds') ?? 0) / 3_600).toFixed(1);
+  console.log(`${run} seeds in ${tookS} s, ${hours} virtual hours, with ${workers} workers`);
+  console.log(`${failed.length} failed${failed.length === 0 ? '' : `: ${failed.toSorted((a, b) => a - b).join(' ')}`}`);
+  const short = run < count ? [] : shortfalls(totals, count);
+  for (const each of short) console.log(`too little happened: ${shortOf(each)}`);
+  if (failed.length > 0 || short.length > 0) process.exitCode = 1;
+}
+
+/** One worker, seed after seed. */
+async function work(take: () => number | undefined, hear: (finding: Finding) => void): Promise<void> {
+  const worker = new Worker(fileURLToPath(import.meta.url));
+  try {
+    for (let seed = take(); seed !== undefined; seed = take()) {
+      worker.postMessage(seed);
+      hear(((await once(worker, 'message')) as [Finding])[0]);
+    }
+  } finally {
+    await worker.terminate();
   }
-  for (const [name, count] of [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(`${String(count).padStart(8)}  ${name}`);
-  console.log(`${count} seeds, ${failed.length} failed${failed.length === 0 ? '' : `: ${failed.join(' ')}`}`);
-  if (failed.length > 0) process.exitCode = 1;
+}
+
+/** In a worker: runs the seeds that it is told. What goes wrong in the simulation itself is a finding, too. */
+function serve(): void {
+  parentPort?.on('message', (seed: number) => {
+    simulate(seed)
+      .then(({ violations, counts }): Finding => ({ seed, violations, counts }))
+      .catch((error: unknown): Finding => ({
+        seed,
+        violations: [`the simulation runs to its end: ${error instanceof Error ? error.stack : String(error)}`],
+        counts: new Map(),
+      }))
+      .then((finding) => parentPort?.postMessage(finding));
+  });
 }
