@@ -61,9 +61,11 @@ async function lookAt(
     const { code } = await run(copy, ['node_modules/ava/entrypoints/cli.mjs', caughtBy]);
     return { isNoticed: code !== 0, by: caughtBy };
   }
-  const { code, output } = await run(copy, ['dist/scripts/sim.js', '--seeds', String(caughtBy), '--stop']);
+  const args = ['dist/scripts/sim.js', '--seeds', String(caughtBy), '--stop', '--workers', '1'];
+  const { output } = await run(copy, args);
+  /* By a seed that failed, and not by an average that was missed. */
   const seed = /^seed (\d+)$/m.exec(output)?.[1];
-  return { isNoticed: code !== 0, by: `the simulation in ${seed ?? caughtBy} seeds` };
+  return { isNoticed: seed !== undefined, by: `the simulation in ${seed ?? caughtBy} seeds` };
 }
 
 function run(cwd: string, args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {

@@ -1,32 +1,29 @@
 /**
- * Runs the simulation: `--seeds N` runs seeds 1 to N on all processors (`--from M`: from M on, `--fresh`: from one that is drawn anew) and
- * names those that fail (`--stop`: the first of them, and ends); `--seed N` replays one and prints what happened in it. Exits with 1 if
- * anything was violated, and if a run of many seeds did too little for that to mean something.
+ * Runs the simulation: `--seeds N` runs seeds 1 to N (`--from M`: from M on; `--fresh`: from a seed that chance picks, and which is printed)
+ * on all processors (`--workers W`: on so many), and names those that fail (`--stop`: the first of them, and ends); `--seed N` replays
+ * one and prints what happened in it. Exits with 1 if anything was violated, and if too little happened; see lib/simulation/floors.ts.
  */
-import { fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { expectWholeNumber } from '../lib/arguments.ts';
+import { shortfalls, shortOf } from '../lib/simulation/floors.ts';
 import { simulate } from '../lib/simulation/simulation.ts';
-import { shortfalls } from './sim-floors.ts';
 
-/** What became of one seed, as it travels between processes. */
-interface Report {
+/** What a worker says of a seed. */
+interface Finding {
   readonly seed: number;
   readonly violations: readonly string[];
-  readonly virtualMs: number;
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Fresh seeds begin somewhere below this, far above those of the tests. */
-const FRESH_BELOW = 2 ** 31;
+const MAX_SEED = 0xffff_ffff;
 
-/** The argument of a process that does seeds for another. */
-const WORKER = '--worker';
-
-if (process.argv.includes(WORKER)) work();
-else await main();
+if (isMainThread) await main();
+else serve();
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -36,16 +33,18 @@ async function main(): Promise<void> {
       from: { type: 'string', default: '1' },
       fresh: { type: 'boolean', default: false },
       stop: { type: 'boolean', default: false },
+      workers: { type: 'string', default: String(os.availableParallelism()) },
     },
   });
-  if (values.seed !== undefined) {
-    await replay(Number(values.seed));
-    return;
-  }
-  const from = values.fresh ? randomInt(1_000_000, FRESH_BELOW) : Number(values.from);
-  const count = Number(values.seeds);
-  if (values.fresh) console.log(`fresh seeds: repeat with --from ${from} --seeds ${count}`);
-  await runMany(from, count, values.stop);
+  if (values.seed !== undefined) return replay(expectWholeNumber('--seed', Number(values.seed), 0, MAX_SEED));
+  const count = expectWholeNumber('--seeds', Number(values.seeds), 1, MAX_SEED);
+  const from = values.fresh ? randomInt(MAX_SEED - count) : Number(values.from);
+  expectWholeNumber('--from', from, 0, MAX_SEED - count + 1);
+  if (values.fresh) console.log(`seeds from ${from} on: repeat them with --from ${from} --seeds ${count}`);
+  await runMany(from, count, {
+    stop: values.stop,
+    workers: expectWholeNumber('--workers', Number(values.workers), 1, 64),
+  });
 }
 
 async function replay(seed: number): Promise<void> {
@@ -55,62 +54,64 @@ async function replay(seed: number): Promise<void> {
   if (violations.length > 0) process.exitCode = 1;
 }
 
-async function runMany(from: number, count: number, stopsAtFirst: boolean): Promise<void> {
+async function runMany(
+  from: number,
+  count: number,
+  { stop, workers }: { readonly stop: boolean; readonly workers: number },
+): Promise<void> {
+  const startedAtMs = performance.now();
   const totals = new Map<string, number>();
   const failed: number[] = [];
-  let virtualMs = 0;
-  let done = 0;
-  await onAllProcessors(from, count, (report) => {
-    done += 1;
-    virtualMs += report.virtualMs;
-    for (const [name, number] of report.counts) totals.set(name, (totals.get(name) ?? 0) + number);
-    if (report.violations.length === 0) return true;
-    failed.push(report.seed);
-    console.log(`seed ${report.seed}\n  ${report.violations.join('\n  ')}`);
-    return !stopsAtFirst;
-  });
-  for (const [name, number] of [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(`${String(number).padStart(8)}  ${name}`);
-  const virtualHours = virtualMs / 3_600_000;
-  const missing = stopsAtFirst && failed.length > 0 ? [] : shortfalls(totals, virtualHours, done);
-  for (const shortfall of missing) console.log(`too little: ${shortfall}`);
-  console.log(
-    `${done} seeds, ${virtualHours.toFixed(1)} virtual hours, ${failed.length} failed` +
-      (failed.length === 0 ? '' : `: ${failed.toSorted((a, b) => a - b).join(' ')}`),
-  );
-  if (failed.length > 0 || missing.length > 0) process.exitCode = 1;
-}
-
-/** Gives each worker the next seed when it has done the last one. `take` says whether to go on. */
-async function onAllProcessors(from: number, count: number, take: (report: Report) => boolean): Promise<void> {
   let next = from;
-  let goesOn = true;
-  const workers = Math.min(os.availableParallelism(), count);
-  const running = Array.from({ length: workers }, async () => {
-    const worker = fork(fileURLToPath(import.meta.url), [WORKER], { serialization: 'advanced' });
-    try {
-      while (goesOn && next < from + count) {
-        const seed = next;
-        next += 1;
-        const report = await new Promise<Report>((resolve, reject) => {
-          worker.once('message', (message) => resolve(message as Report));
-          worker.once('exit', () => reject(new Error(`The process that did seed ${seed} has ended`)));
-          worker.send(seed);
-        });
-        worker.removeAllListeners('exit');
-        if (!take(report)) goesOn = false;
-      }
-    } finally {
-      worker.disconnect();
-    }
-  });
-  await Promise.all(running);
+  let run = 0;
+  const take = (): number | undefined => {
+    if (next === from + count || (stop && failed.length > 0)) return undefined;
+    next += 1;
+    return next - 1;
+  };
+  const hear = ({ seed, violations, counts }: Finding): void => {
+    run += 1;
+    for (const [name, some] of counts) totals.set(name, (totals.get(name) ?? 0) + some);
+    if (violations.length === 0) return;
+    failed.push(seed);
+    console.log(`seed ${seed}\n  ${violations.join('\n  ')}`);
+  };
+  await Promise.all(Array.from({ length: Math.min(workers, count) }, () => work(take, hear)));
+
+  for (const [name, some] of [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    console.log(`${String(Math.round(some)).padStart(8)}  ${name}`);
+  const tookS = Math.round((performance.now() - startedAtMs) / 1_000);
+  const hours = ((totals.get('virtual seconds') ?? 0) / 3_600).toFixed(1);
+  console.log(`${run} seeds in ${tookS} s, ${hours} virtual hours, with ${workers} workers`);
+  console.log(`${failed.length} failed${failed.length === 0 ? '' : `: ${failed.toSorted((a, b) => a - b).join(' ')}`}`);
+  const short = run < count ? [] : shortfalls(totals, count);
+  for (const each of short) console.log(`too little happened: ${shortOf(each)}`);
+  if (failed.length > 0 || short.length > 0) process.exitCode = 1;
 }
 
-function work(): void {
-  process.on('message', (seed: number) => {
-    void simulate(seed).then(({ violations, virtualMs, counts }) => {
-      process.send?.({ seed, violations, virtualMs, counts } satisfies Report);
-    });
+/** One worker, seed after seed. */
+async function work(take: () => number | undefined, hear: (finding: Finding) => void): Promise<void> {
+  const worker = new Worker(fileURLToPath(import.meta.url));
+  try {
+    for (let seed = take(); seed !== undefined; seed = take()) {
+      worker.postMessage(seed);
+      hear(((await once(worker, 'message')) as [Finding])[0]);
+    }
+  } finally {
+    await worker.terminate();
+  }
+}
+
+/** In a worker: runs the seeds that it is told. What goes wrong in the simulation itself is a finding, too. */
+function serve(): void {
+  parentPort?.on('message', (seed: number) => {
+    simulate(seed)
+      .then(({ violations, counts }): Finding => ({ seed, violations, counts }))
+      .catch((error: unknown): Finding => ({
+        seed,
+        violations: [`the simulation runs to its end: ${error instanceof Error ? error.stack : String(error)}`],
+        counts: new Map(),
+      }))
+      .then((finding) => parentPort?.postMessage(finding));
   });
 }

@@ -64,6 +64,7 @@ const EXPECTED: Readonly<Record<Verb, readonly (new (...args: never[]) => Error)
     RevisionRegressedError,
     ClosedError,
   ],
+  stop: [],
   close: [],
 };
 

@@ -57,6 +57,16 @@ function releaseLater(world: World, random: SeededRandom, { store: { faults } }:
   }
 }
 
+const HOUR_MS = 3_600_000;
+
+/** Where one clock at a time is to be wrong, it is that of the machine whose clock is. */
+function setClock(world: World, machine: Machine, byMs: number): void {
+  const wrong = world.setup.oneClock ? world.up.find((each) => each.clockTouchedAtMs > 0) : undefined;
+  const { host } = wrong ?? machine;
+  (wrong ?? machine).clockTouchedAtMs = world.nowMs;
+  host.jumpWall(byMs);
+}
+
 const NETWORK = {
   'requests are lost': ({ machine, random }) => {
     const share = some(random);
@@ -215,13 +225,11 @@ const HOST = {
       machine.stop('suspend');
       return () => machine.resume();
     }
-    machine.clockTouchedAtMs = world.nowMs;
-    machine.host.jumpWall(-random.pick([100, 2_000, 3_600_000]));
+    setClock(world, machine, -random.pick([100, 2_000, HOUR_MS]));
     return undefined;
   },
   'a wall clock is set forward': ({ world, machine, random }) => {
-    machine.clockTouchedAtMs = world.nowMs;
-    machine.host.jumpWall(random.pick([100, 1_000, 3_600_000]));
+    setClock(world, machine, random.pick([100, 1_000, HOUR_MS]));
     return undefined;
   },
   'a process is killed': ({ machine, nemesis }) => {
@@ -237,7 +245,9 @@ const HOST = {
 
 const HANDS = {
   'a key is deleted by hand': ({ world, random, nemesis }) => {
-    const entries = world.cluster.entries('sim/').filter(({ key }) => key !== 'sim/epoch');
+    /* What is written down of ticks is all that is known of them: who deletes it takes T2 into their own hands. */
+    const isLeftAlone = (key: string): boolean => key === 'sim/epoch' || key.startsWith('sim/schedule-job/');
+    const entries = world.cluster.entries('sim/').filter(({ key }) => !isLeftAlone(key));
     if (entries.length === 0) return undefined;
     nemesis.invariants.doom(() => true);
     world.cluster.delete(random.pick(entries).key);
@@ -258,6 +268,11 @@ const HANDS = {
 
 /** Those that come more often stand more often. */
 export const KINDS: readonly Readonly<Record<string, Fault>>[] = [NETWORK, NETWORK, NETWORK, SERVER, HOST, HOST, HANDS];
+
+export const CLOCK_AHEAD: Fault = HOST['a wall clock is set forward'];
+
+/** All of them, by name. */
+export const FAULTS: readonly string[] = [...new Set(KINDS.flatMap((kind) => Object.keys(kind)))];
 
 /** Faults of one machine are its own; those of etcd, or by hand, are everybody's. */
 export function isOwn(fault: string): boolean {

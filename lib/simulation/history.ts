@@ -19,6 +19,7 @@ export type Verb =
   | 'read'
   | 'set'
   | 'update'
+  | 'stop'
   | 'close'
   | 'probe';
 

@@ -41,6 +41,11 @@ export class Invariants {
     this.#keys = new QueueKeys(world, (life) => this.#checkBirth(life));
   }
 
+  /** When somebody last took keys away, or replaced the store. */
+  get doomedAtMs(): number {
+    return this.#doomedAtMs;
+  }
+
   begin(machine: Machine, verb: Verb, queues: readonly string[], withinMs: number | undefined): Operation {
     const operation = this.#world.history.begin(machine, verb, queues, withinMs);
     this.#floors.set(operation, new Map(this.#highest));

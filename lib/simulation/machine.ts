@@ -35,12 +35,14 @@ export class Machine {
   /** Its wall clock was set: what it believes about time may be wrong on the safe side. */
   clockTouchedAtMs: number = Number.NEGATIVE_INFINITY;
   state: 'up' | 'closing' | 'closed' | 'killed' = 'up';
+  readonly bootedAtMs: number;
 
   constructor(world: VirtualClock, cluster: MemoryCluster, options: MachineOptions) {
     const { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs } = options;
     this.name = name;
     this.options = options;
     this.#world = world;
+    this.bootedAtMs = world.elapsedMs;
     this.host = world.host();
     const runtime = { clock: this.host, random: new SeededRandom(seed), logger: this.logger, exit: refuseToExit };
     this.store = cluster.connect({ name, runtime, latencyMs });
@@ -84,6 +86,19 @@ export class Machine {
     if (!this.host.isStopped || last === undefined || this.state === 'killed') return;
     last.toMs = this.#world.elapsedMs;
     this.host.resume();
+  }
+
+  /** How far its wall clock is from the world's, in milliseconds: ahead, or behind. */
+  get wallOffsetMs(): number {
+    return this.host.now().wallMs - this.#world.now().wallMs;
+  }
+
+  /** Somebody puts its clock right. */
+  setClockRight(): void {
+    const offsetMs = this.wallOffsetMs;
+    if (this.isGone || offsetMs === 0) return;
+    this.clockTouchedAtMs = this.#world.elapsedMs;
+    this.host.jumpWall(-offsetMs);
   }
 
   /** Nothing of it ever runs again; what it has sent is under way. */

@@ -6,7 +6,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Snapshot } from '../store/memory/memory-cluster.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import type { Calls } from './calls.ts';
-import { isOwn, KINDS, type Fault, type Hands } from './faults.ts';
+import { CLOCK_AHEAD, isOwn, KINDS, type Fault, type Hands } from './faults.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import type { Workload } from './workload.ts';
@@ -24,6 +24,7 @@ export class Nemesis implements Hands {
   #snapshot: Snapshot;
   #epoch = 0;
   #boots = 0;
+  readonly #isScheduled: boolean;
 
   constructor(
     world: World,
@@ -33,13 +34,16 @@ export class Nemesis implements Hands {
     random: SeededRandom,
   ) {
     this.world = world;
+    this.#isScheduled = world.setup.uses.includes('schedules');
     this.#workloads = workloads;
     this.calls = calls;
     this.invariants = invariants;
     this.#random = random;
     this.#snapshot = world.cluster.snapshot();
     this.suspends = random.chance(0.5);
-    this.#mood = Array.from({ length: random.integer(1, 5) }, () => random.pick(Object.entries(random.pick(KINDS))));
+    const drawn = Array.from({ length: random.integer(1, 5) }, () => random.pick(Object.entries(random.pick(KINDS))));
+    /* What a clock that is wrong does shows in schedules alone, so there it is in more moods. */
+    this.#mood = world.setup.oneClock ? [...drawn, ['a wall clock is set forward', CLOCK_AHEAD]] : drawn;
     for (let index = 0; index < world.setup.machines; index += 1) this.boot();
   }
 
@@ -82,9 +86,9 @@ export class Nemesis implements Hands {
       await sleep(clock, random.integer(100, random.pick([500, setup.ttlMs])));
       if (world.nowMs >= untilMs) return;
       const [name, fault] = random.pick(this.#mood);
-      const machine = random.pick(world.up);
+      const machine = random.pick(world.exposed);
       history.note('-', `${name} (${machine.name})`);
-      this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+      this.counts.set(`fault: ${name}`, (this.counts.get(`fault: ${name}`) ?? 0) + 1);
       const suffering = (isOwn(name) ? [machine] : world.machines).map((each) => each.suffer());
       world.trouble();
       const undo = fault({ world, random, machine, nemesis: this }) ?? (() => {});
@@ -103,6 +107,8 @@ export class Nemesis implements Hands {
     for (const machine of world.machines) {
       machine.store.faults.heal();
       machine.resume();
+      /* By then a machine that was suspended has noticed, and does not lose both of its clocks at once. */
+      if (this.#isScheduled) world.clock.schedule(world.setup.ttlMs, () => machine.setClockRight());
     }
     world.trouble();
     world.healedAtMs = world.nowMs;

@@ -6,14 +6,13 @@
  * alone with a wrong clock cannot be right, and is not asked to be.
  */
 import { Cadence } from '../schedule/cadence.ts';
-import type { ScheduleOptions } from '../schedule/job-options.ts';
 import type { Tick } from '../schedule/tick.ts';
-import { Keyspace } from '../session/keyspace.ts';
 import { MemoryCluster, type Delay } from '../store/memory/memory-cluster.ts';
 import { RecordingLogger } from '../testing/recording-logger.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
 import { Machine } from './machine.ts';
+import { auditTicks, type SimulatedJob } from './tick-audit.ts';
 
 export interface YearOptions {
   readonly seed: number;
@@ -33,12 +32,6 @@ export interface YearReport {
   readonly violations: readonly string[];
 }
 
-interface SimulatedJob {
-  readonly name: string;
-  readonly pattern: string;
-  readonly options: ScheduleOptions & { readonly timezone: string };
-}
-
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const TTL_MS = HOUR;
@@ -54,8 +47,6 @@ const jobs: readonly SimulatedJob[] = [
   },
   { name: 'daily', pattern: '30 2 * * *', options: { timezone: 'Europe/Berlin', missed: 'all' } },
 ];
-
-const keyspace = new Keyspace('sim');
 
 export async function simulateSchedules(options: YearOptions): Promise<YearReport> {
   return new Year(options).run();
@@ -202,78 +193,23 @@ class Year {
     let starts = 0;
     let retries = 0;
     let missed = 0;
+    const untilMs = this.#clock.now().wallMs;
+    const puts = this.#cluster.log.flatMap(({ events }) =>
+      events.flatMap((event) => (event.type === 'put' ? [event.entry] : [])),
+    );
     for (const job of jobs) {
-      const found = auditJob(job, this.#cluster, this.#clock.now().wallMs);
+      const found = auditTicks(job, puts);
+      const { settledMs = 0 } = found;
       starts += found.starts;
       retries += found.retries;
       missed += found.missed;
       this.#violations.push(...found.violations);
+      for (const key of found.open) this.#violations.push(`T2: nobody said how ${key} ended`);
+      const next = new Cadence(job.pattern, job.options.timezone).next(settledMs);
+      if ((next ?? 0) <= untilMs - 10 * MINUTE) {
+        this.#violations.push(`T2: ${job.name} came to a halt at ${new Date(settledMs).toISOString()}`);
+      }
     }
     return { starts, retries, missed, violations: this.#violations };
   }
-}
-
-/** Of what was put under a job's keys, whatever an audit of it needs. */
-interface Put {
-  readonly state?: string;
-  readonly scheduledForMs?: number;
-  readonly attempt?: number;
-  readonly fromMs?: number;
-  readonly toMs?: number;
-  readonly count?: number;
-  readonly atMs?: number;
-}
-
-function auditJob(
-  { name, pattern, options }: SimulatedJob,
-  cluster: MemoryCluster,
-  untilMs: number,
-): { starts: number; retries: number; missed: number; violations: string[] } {
-  const keys = keyspace.job(name);
-  const violations: string[] = [];
-  /* By key: how often it was started, and what was said last. */
-  const started = new Map<string, number>();
-  const last = new Map<string, string>();
-  const runs = new Set<number>();
-  const stretches: { readonly fromMs: number; readonly toMs: number; readonly count: number }[] = [];
-  const settled: number[] = [];
-  let retries = 0;
-  for (const event of cluster.log.flatMap(({ events }) => events)) {
-    if (event.type !== 'put' || !event.entry.key.startsWith(keys.prefix)) continue;
-    const { key, value } = event.entry;
-    const put = JSON.parse(value) as Put;
-    if (key === keys.last) settled.push(put.atMs ?? 0);
-    if (!key.startsWith(keys.history)) continue;
-    last.set(key, put.state ?? '');
-    if (put.state === 'missed') {
-      const { fromMs = 0, toMs = 0, count = 0 } = put;
-      stretches.push({ fromMs, toMs, count });
-    } else if (put.state === 'started') {
-      started.set(key, (started.get(key) ?? 0) + 1);
-      if (put.attempt === 1) runs.add(put.scheduledForMs ?? 0);
-      else retries += 1;
-    }
-  }
-  for (const [key, times] of started) if (times > 1) violations.push(`T1: ${key} was started ${times} times`);
-  for (const [key, state] of last) if (state === 'started') violations.push(`T2: nobody said how ${key} ended`);
-
-  const cadence = new Cadence(pattern, options.timezone);
-  const [firstMs = 0] = settled;
-  const lastMs = settled.at(-1) ?? 0;
-  if ((cadence.next(lastMs) ?? 0) <= untilMs - 10 * MINUTE) {
-    violations.push(`T2: ${name} came to a halt at ${new Date(lastMs).toISOString()}`);
-  }
-  let due = 0;
-  for (let at = cadence.next(firstMs); at !== undefined && at <= lastMs; at = cadence.next(at)) {
-    const tick = at;
-    due += 1;
-    const times =
-      (runs.has(tick) ? 1 : 0) + stretches.filter(({ fromMs, toMs }) => fromMs <= tick && tick <= toMs).length;
-    if (times !== 1) violations.push(`T2: ${name} ${new Date(tick).toISOString()} was accounted for ${times} times`);
-  }
-  const missed = stretches.reduce((sum, { count }) => sum + count, 0);
-  if (runs.size + missed !== due) {
-    violations.push(`T2: ${name} had ${due} ticks, and ${runs.size} starts and ${missed} missed`);
-  }
-  return { starts: runs.size, retries, missed, violations };
 }

@@ -90,7 +90,7 @@ export class SettingsReader {
   #isOfTheEraBefore(revision: bigint): boolean {
     const { era, sinceMs } = this.#truth;
     const mayBe = era > 0 && this.#world.nowMs - sinceMs <= this.machine.options.timeoutMs;
-    return mayBe && this.#shows(this.#truth.at(revision, era - 1));
+    return mayBe && this.#shows(this.#truth.atBefore(revision));
   }
 
   async #follow(): Promise<void> {

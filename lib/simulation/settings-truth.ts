@@ -23,6 +23,8 @@ export class SettingsTruth {
   readonly writes: Write[] = [];
   readonly #world: World;
   readonly #prefix: string;
+  /** By revision of this era: it is asked at every instant. */
+  readonly #states = new Map<bigint, ReadonlyMap<string, Standing>>();
   /** What a backup brought back, by era. */
   readonly #beginnings: ReadonlyMap<string, Standing>[] = [new Map()];
   /** The revision with which this era began; what stood before it in the backup is not known here. */
@@ -56,6 +58,7 @@ export class SettingsTruth {
     this.#position = cluster.log.length;
     this.sinceRevision = cluster.revision;
     this.sinceMs = this.#world.nowMs;
+    this.#states.clear();
     const entries = cluster.entries(this.#prefix);
     this.#beginnings.push(
       new Map(
@@ -69,14 +72,28 @@ export class SettingsTruth {
     return this.#state((_, at) => at < index, era);
   }
 
-  /** What stood there at a revision of an era. */
-  at(revision: bigint, era: number = this.era): Map<string, Standing> {
-    return this.#state((write) => write.revision <= revision, era);
+  /** What stood there at a revision of this era, which has been reached: that does not change any more. */
+  at(revision: bigint): ReadonlyMap<string, Standing> {
+    let state = this.#states.get(revision);
+    if (state === undefined) {
+      state = this.#state((write) => write.revision <= revision, this.era);
+      this.#states.set(revision, state);
+    }
+    return state;
+  }
+
+  /** What stood there at a revision of the era before. */
+  atBefore(revision: bigint): ReadonlyMap<string, Standing> {
+    return this.#state((write) => write.revision <= revision, this.era - 1);
   }
 
   /** The first write of this era above a revision. */
   after(revision: bigint): Write | undefined {
-    return this.writes.find((write) => write.era === this.era && write.revision > revision);
+    const { writes, era } = this;
+    let index = writes.length;
+    const isAfter = (write: Write | undefined): boolean => write?.era === era && write.revision > revision;
+    while (isAfter(writes[index - 1])) index -= 1;
+    return writes[index];
   }
 
   #state(includes: (write: Write, index: number) => boolean, era: number): Map<string, Standing> {

@@ -151,7 +151,7 @@ export class SettingsWorkload implements Workload {
 
   async #work(machine: Machine, random: SeededRandom): Promise<void> {
     for (;;) {
-      await sleep(machine.host, random.integer(5, 500));
+      await sleep(machine.host, random.integer(5, 1_000));
       const settings = this.#settings.get(machine);
       if (this.#world.healedAtMs !== undefined || machine.isGone || settings === undefined) return;
       const share = random.uniform();

@@ -1,7 +1,8 @@
 /**
- * Locks, elections and everything that can go wrong with them, in virtual time, from a seed.
+ * Locks, elections, settings, schedules, and everything that can go wrong with them, in virtual time, from a seed.
  *
- * 1. Machines with the real coordinator take, hold and release in every way there is; see lock-workload.ts, election-workload.ts.
+ * 1. Machines with the real coordinator use it in every way there is; see lock-workload.ts, election-workload.ts, settings-workload.ts,
+ *    schedule-workload.ts.
  * 2. The network, etcd, the machines and their clocks fail as the seed says; see nemesis.ts.
  * 3. At every instant the invariants are looked at; see invariants.ts.
  * 4. Everything is healed: who waits has to get on, and every machine has to get everything.
@@ -12,9 +13,12 @@
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { Calls } from './calls.ts';
 import { ElectionWorkload } from './election-workload.ts';
+import type { Hold } from './history.ts';
 import { Invariants } from './invariants.ts';
 import { LockWorkload } from './lock-workload.ts';
+import type { Machine } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
+import { ScheduleWorkload } from './schedule-workload.ts';
 import { SettingsWorkload } from './settings-workload.ts';
 import type { Workload } from './workload.ts';
 import { ELECTION_MS, World, type Use } from './world.ts';
@@ -24,8 +28,6 @@ export interface SimulationResult {
   readonly hash: string;
   readonly lines: readonly string[];
   readonly violations: readonly string[];
-  /** How much time passed in it. */
-  readonly virtualMs: number;
   /** What happened in it, for statistics: a run in which nothing happens proves nothing. */
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -37,6 +39,7 @@ const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants,
   locks: LockWorkload,
   elections: ElectionWorkload,
   settings: SettingsWorkload,
+  schedules: ScheduleWorkload,
 };
 
 export async function simulate(seed: number): Promise<SimulationResult> {
@@ -59,7 +62,10 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   const counts = new Map([
     ...nemesis.counts,
     ...workloads.flatMap((workload) => [...(workload.counts ?? [])]),
+    ['virtual seconds', world.nowMs / 1_000],
+    ['operations', history.operations.length],
     ['grants', history.holds.length],
+    ['hand-overs between machines', handOvers(history.holds)],
     ['losses', invariants.losses],
     ['updates accepted', register.accepted],
     ['updates refused', register.refused],
@@ -69,7 +75,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
     counts.set(`${verb}: ${outcome}`, (counts.get(`${verb}: ${outcome}`) ?? 0) + 1);
   }
   const { lines, violations } = history;
-  return { seed, hash: history.hash(), lines, violations, virtualMs: world.nowMs, counts };
+  return { seed, hash: history.hash(), lines, violations, counts };
 }
 
 class Simulation {
@@ -116,7 +122,8 @@ class Simulation {
     const probes = this.#world.up.flatMap((machine) =>
       this.#workloads.map((workload) => workload.probe(machine, recoveryMs)),
     );
-    await this.until(Promise.all(probes), recoveryMs + 1_000);
+    const patienceMs = Math.max(0, ...this.#workloads.map((workload) => workload.patienceMs ?? 0));
+    await this.until(Promise.all(probes), recoveryMs + patienceMs + 1_000);
   }
 
   async close(): Promise<void> {
@@ -158,7 +165,27 @@ class Simulation {
   }
 }
 
-/** Settings outlive those who wrote them. */
+/** Settings, and what is known of ticks, outlive those who wrote them. */
+const STAYING = [
+  'sim/epoch',
+  'sim/cache/',
+  'sim/config/',
+  'sim/config-history/',
+  'sim/schedule-job/',
+  'sim/clock/question',
+];
+
 function isMeantToStay(key: string): boolean {
-  return ['sim/epoch', 'sim/cache/', 'sim/config/', 'sim/config-history/'].some((prefix) => key.startsWith(prefix));
+  return STAYING.some((prefix) => key.startsWith(prefix));
+}
+
+/** How often somebody had what a different machine had had before. */
+function handOvers(holds: readonly Hold[]): number {
+  const last = new Map<string, Machine>();
+  let count = 0;
+  for (const { queue, machine } of holds) {
+    if (last.has(queue) && last.get(queue) !== machine) count += 1;
+    last.set(queue, machine);
+  }
+  return count;
 }

@@ -11,6 +11,8 @@ export interface Workload {
   look?(): void;
   /** After the healing: what this is about has to be had, on this machine, within so long. Says so itself if it is not. */
   probe(machine: Machine, withinMs: number): Promise<void>;
+  /** By how much longer than that a probe may take, in milliseconds, where it has reasons of its own. */
+  readonly patienceMs?: number;
   /** When everything is closed. */
   finish?(): void;
   /** What happened, for statistics. */

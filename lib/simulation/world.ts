@@ -5,6 +5,7 @@ import { VirtualClock } from '../testing/virtual-clock.ts';
 import { History } from './history.ts';
 import { Machine } from './machine.ts';
 import { Register } from './register.ts';
+import type { SimulatedJob } from './tick-audit.ts';
 
 /** How a run is set up; drawn from its seed. */
 export interface Setup {
@@ -19,10 +20,16 @@ export interface Setup {
   readonly pauseMs: number;
   /** What the machines do. */
   readonly uses: readonly Use[];
+  readonly jobs: readonly SimulatedJob[];
+  /**
+   * At most one wall clock is wrong at a time, and the first machine is spared by every fault of a machine: there is somebody who knows
+   * better.
+   */
+  readonly oneClock: boolean;
 }
 
 /** What the coordinators are used for in a run. */
-export type Use = 'locks' | 'elections' | 'settings';
+export type Use = 'locks' | 'elections' | 'settings' | 'schedules';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -30,24 +37,42 @@ export const ELECTION_MS = 1_000;
 function drawSetup(random: SeededRandom): Setup {
   const ttlMs = random.pick([2_000, 3_000, 5_000]);
   const timeoutMs = random.pick([300, 700, 1_500]);
-  /* Leases end, and clocks drift apart, between calls as much as under them: most runs are slow, and longer for it. */
-  const pace = random.pick([1, 4, 4]);
+  const uses = random.pick<readonly Use[]>([
+    ['locks'],
+    ['locks'],
+    ['elections'],
+    ['settings'],
+    ['schedules'],
+    ['locks', 'elections', 'settings', 'schedules'],
+  ]);
   return {
     ttlMs,
     timeoutMs,
     deadlineMs: timeoutMs * random.integer(1, 4),
     latencyMs: { from: 1, to: random.pick([2, 10, 40]) },
     machines: random.integer(2, 4),
-    workers: random.integer(1, 3),
-    chaosMs: pace * (5_000 + 3 * ttlMs),
-    pauseMs: pace * 700,
-    uses: random.pick<readonly Use[]>([
-      ['locks'],
-      ['locks'],
-      ['elections'],
-      ['settings'],
-      ['locks', 'elections', 'settings'],
-    ]),
+    workers: random.integer(1, uses.length === 1 ? 3 : 1),
+    chaosMs: 40_000 + 3 * ttlMs,
+    pauseMs: random.pick([700, 4_000, 4_000]),
+    uses,
+    jobs: ['every', 'some'].slice(0, random.integer(1, 2)).map((name) => drawJob(name, random)),
+    oneClock: uses.includes('schedules') && random.chance(0.5),
+  };
+}
+
+function drawJob(name: string, random: SeededRandom): SimulatedJob {
+  const onLeaderLoss = random.pick(['abandon', 'retry'] as const);
+  return {
+    name,
+    pattern: random.pick(['* * * * * *', '*/2 * * * * *', '*/5 * * * * *']),
+    options: {
+      timezone: 'UTC',
+      missed: random.pick(['skip', 'last', 'all'] as const),
+      onLeaderLoss,
+      maxAttempts: onLeaderLoss === 'retry' ? random.integer(1, 3) : undefined,
+      overlap: random.chance(0.3),
+      maxRunMs: random.chance(0.2) ? 2_000 : undefined,
+    },
   };
 }
 
@@ -97,6 +122,13 @@ export class World {
 
   get up(): readonly Machine[] {
     return this.machines.filter(({ state }) => state === 'up');
+  }
+
+  /** Those that a fault of a machine may strike. */
+  get exposed(): readonly Machine[] {
+    const [spared] = this.setup.oneClock ? this.machines : [];
+    const exposed = this.up.filter((machine) => machine !== spared);
+    return exposed.length === 0 ? this.up : exposed;
   }
 
   boot(name: string): Machine {
