@@ -17,7 +17,12 @@ const refusals: readonly [
   ['a TTL of 0', { session: { ttlMs: 0 } }, RangeError, /session\.ttlMs.*at least 1000, got 0/],
   ['a TTL below 0', { session: { ttlMs: -1 } }, RangeError, /session\.ttlMs.*got -1/],
   ['a TTL meant as seconds', { session: { ttlMs: 1.7 } }, RangeError, /session\.ttlMs.*got 1\.7/],
-  ['a TTL without a text', { session: { ttlMs: Object.create(null) } }, RangeError, /session\.ttlMs.*of no class/],
+  [
+    'a TTL without a text',
+    { session: { ttlMs: Object.create(null) as unknown } },
+    RangeError,
+    /session\.ttlMs.*of no class/,
+  ],
   ['a TTL of null', { session: { ttlMs: null } }, RangeError, /session\.ttlMs.*got null/],
   ['a session of null', { session: null }, TypeError, /session.*got null/],
   ['a namespace of null', { namespace: null }, TypeError, /namespace.*got null/],

@@ -12,7 +12,10 @@ test('an epoch is a number from 0 to 255, and 0 where there is none', (t) => {
 });
 
 test('whatever else stands there is refused for good, by its key', (t) => {
-  const almost = fc.string({ unit: fc.constantFrom(...'0123456789-+.e \n٣'), maxLength: 5 });
+  const almost = fc.string({
+    unit: fc.constantFrom('0', '1', '2', '5', '9', '-', '+', '.', 'e', ' ', '\n', '٣'),
+    maxLength: 5,
+  });
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json(), almost), (text) => {
       fc.pre(!/^[0-9]{1,3}$/.test(text) || Number(text) > 255);

@@ -6,11 +6,25 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 8, arbitrary: everyKindOfValue() },
   {
     weight: 1,
-    arbitrary: fc.constantFrom<unknown>(Symbol('x'), () => 'x', class {}, new Proxy({}, {}), new Error('x')),
+    arbitrary: fc.constantFrom<unknown>(Symbol('x'), () => 'x', Map, new Proxy({}, {}), new Error('x')),
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom<unknown>(0, -0, -1, 1.5, Number.NaN, 1e400, 2 ** 53, '', ' ', '5', [], {}, null),
+    arbitrary: fc.constantFrom<unknown>(
+      0,
+      -0,
+      -1,
+      1.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2 ** 53,
+      '',
+      ' ',
+      '5',
+      [],
+      {},
+      null,
+    ),
   },
 );
 
