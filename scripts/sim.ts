@@ -3,12 +3,11 @@
  * on all processors (`--workers W`: on so many), and names those that fail (`--stop`: the first of them, and ends); `--seed N` replays
  * one and prints what happened in it. Exits with 1 if anything was violated, and if too little happened; see lib/simulation/floors.ts.
  */
+import { fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { expectWholeNumber } from '../lib/arguments.ts';
 import { shortfalls, shortOf } from '../lib/simulation/floors.ts';
 import { simulate } from '../lib/simulation/simulation.ts';
@@ -22,8 +21,11 @@ interface Finding {
 
 const MAX_SEED = 0xffff_ffff;
 
-if (isMainThread) await main();
-else serve();
+/** The argument of a process that runs seeds for another. */
+const WORKER = '--worker';
+
+if (process.argv.includes(WORKER)) serve();
+else await main();
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -91,27 +93,35 @@ async function runMany(
 
 /** One worker, seed after seed. */
 async function work(take: () => number | undefined, hear: (finding: Finding) => void): Promise<void> {
-  const worker = new Worker(fileURLToPath(import.meta.url));
+  const worker = fork(fileURLToPath(import.meta.url), [WORKER], { serialization: 'advanced' });
   try {
     for (let seed = take(); seed !== undefined; seed = take()) {
-      worker.postMessage(seed);
-      hear(((await once(worker, 'message')) as [Finding])[0]);
+      const finding = await new Promise<Finding>((resolve, reject) => {
+        worker.once('message', (message) => resolve(message as Finding));
+        worker.once('exit', () => reject(new Error(`The process that ran seed ${seed} has ended`)));
+        worker.send(seed);
+      });
+      worker.removeAllListeners('exit');
+      hear(finding);
     }
   } finally {
-    await worker.terminate();
+    worker.disconnect();
   }
 }
 
 /** In a worker: runs the seeds that it is told. What goes wrong in the simulation itself is a finding, too. */
 function serve(): void {
-  parentPort?.on('message', (seed: number) => {
-    simulate(seed)
-      .then(({ violations, counts }): Finding => ({ seed, violations, counts }))
-      .catch((error: unknown): Finding => ({
-        seed,
-        violations: [`the simulation runs to its end: ${error instanceof Error ? error.stack : String(error)}`],
-        counts: new Map(),
-      }))
-      .then((finding) => parentPort?.postMessage(finding));
+  process.on('message', (seed: number) => {
+    void run(seed).then((finding) => process.send?.(finding));
   });
+}
+
+async function run(seed: number): Promise<Finding> {
+  try {
+    const { violations, counts } = await simulate(seed);
+    return { seed, violations, counts };
+  } catch (error) {
+    const what = error instanceof Error ? error.stack : String(error);
+    return { seed, violations: [`the simulation runs to its end: ${what}`], counts: new Map() };
+  }
 }
