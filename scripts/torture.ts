@@ -43,7 +43,8 @@ const folder = values.check ?? values.keep ?? (await mkdtemp(path.join(os.tmpdir
 if (values.check === undefined) {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) throw new Error(`Expected --keep to name an empty folder, got ${folder}`);
-  console.log(`seed ${seed}`);
+  /* Said at once: a run that breaks off leaves it, too. */
+  console.log(`seed ${seed}, written down in ${folder}`);
 }
 if (values.canary) {
   const report = await canary({ seed, folder, lastsMs: CANARY_MS });
