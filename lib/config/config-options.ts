@@ -1,7 +1,7 @@
 import { expectOptions } from '../arguments.ts';
 import { completeStaleness, type Staleness, type StalenessOptions } from '../replica/staleness.ts';
 import { expectSchema, type Json, type StandardSchema } from './schema.ts';
-import { expectJson, validate, type DeepReadonly } from './value.ts';
+import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
 
 export interface ConfigOptions<Input = Json, Output = Input> extends StalenessOptions {
   /** What values must be: any synchronous Standard Schema. Without one they are any JSON. */
@@ -38,5 +38,5 @@ function fallbackOf<Output>(
   const what = `fallback of config ${JSON.stringify(name)}`;
   expectJson(what, fallback);
   /* A copy: the caller's own object is not ours to freeze. */
-  return validate(what, schema, structuredClone(fallback));
+  return validate(what, schema, copyOf(fallback));
 }

@@ -317,3 +317,12 @@ test('a schema without anything of the standard is refused by name', async (t) =
     });
   }
 });
+
+test('a proxy of plain data is a value like any other', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  const config = coordinator.config('limits', { fallback: new Proxy({ perMinute: 1 }, {}) });
+  t.deepEqual(config.get()?.value, { perMinute: 1 });
+  await world.settle(config.set(new Proxy({ perMinute: 2 }, {})));
+  t.deepEqual(config.get()?.value, { perMinute: 2 });
+});

@@ -31,7 +31,7 @@ import type { CompleteConfigOptions } from './config-options.ts';
 import { HISTORY_LIMIT, type ConfigKeys, type ConfigVersion, type ConfigWriter } from './config-writer.ts';
 import { unseal } from './envelope.ts';
 import type { Rollout, RolloutReport } from './rollout.ts';
-import { expectJson, validate, type DeepReadonly } from './value.ts';
+import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
 
 /** What a config needs of its coordinator. */
 export interface ConfigContext {
@@ -146,8 +146,8 @@ export class Config<Input, Output> implements AsyncDisposable {
     const what = `value for config ${JSON.stringify(this.name)}`;
     expectJson(what, value);
     /* A copy without what JSON leaves out, so that what is checked is what will be read. */
-    const json = JSON.parse(JSON.stringify(value)) as typeof value;
-    const output = validate(what, this.#options.schema, structuredClone(json));
+    const json = copyOf(value);
+    const output = validate(what, this.#options.schema, copyOf(json));
     return this.#write('set', options.signal, async (signal) => {
       const { version, revision } = await this.#context.writer.set(json, ifVersion, signal);
       await this.#see(`version ${version} was written`, revision, signal);
