@@ -50,9 +50,11 @@ export const HOLDFAST: Program = {
     fencing: 'yes, also over restores of etcd',
     afterPause: 'isHeld() is false by its own clock, at once',
     afterKill: LEASE,
-    waiting: 'a queue; each watches the one before',
+    waiting: 'a queue; one watch for a process',
   },
 };
+
+export const HOLDFAST_STRICT: Program = { ...HOLDFAST, name: 'holdfast without handoff', kind: 'strict lock' };
 
 export const ETCD3_LOCK: Program = {
   name: 'npm etcd3 lock',
@@ -118,6 +120,6 @@ export const RAW_NODE: Program = { ...ETCD3_LOCK, name: 'raw transaction, grpc-j
 export const RAW_GO: Program = { ...GO_MUTEX, name: 'raw transaction, Go', kind: 'transaction' };
 
 export const LOCKS: readonly Program[] = [
-  ...[HOLDFAST, GO_MUTEX, ETCD3_LOCK, ETCD3_ELECTION],
+  ...[HOLDFAST, HOLDFAST_STRICT, GO_MUTEX, ETCD3_LOCK, ETCD3_ELECTION],
   ...[CURATOR, REDLOCK, POSTGRES],
 ];
