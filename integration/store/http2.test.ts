@@ -132,6 +132,13 @@ const failures: readonly (readonly [
     /7 bytes/,
   ],
   [
+    'an answer that is no message',
+    (stream) => answer(stream, [frame(Buffer.from([0x0a, 0x05]))], OK),
+    'internal transient',
+    'internal unknown',
+    /cannot be read/,
+  ],
+  [
     'no answer and no status',
     (stream) => answer(stream, [], {}),
     'unreachable transient',

@@ -47,7 +47,11 @@ async function answerOf<M extends UnaryMethod>(
   if (!isWhole || answer[0] !== 0) {
     return { status: { code: CODE.internal, details: `An answer of ${bytes} bytes is no message of gRPC` } };
   }
-  return { response: codec.decode(answer.subarray(FRAME_HEADER_BYTES)) };
+  try {
+    return { response: codec.decode(answer.subarray(FRAME_HEADER_BYTES)) };
+  } catch (error) {
+    return { status: { code: CODE.internal, details: `An answer cannot be read: ${String(error)}` } };
+  }
 }
 
 interface Received {
