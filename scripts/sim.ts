@@ -105,7 +105,7 @@ async function work(take: () => number | undefined, hear: (finding: Finding) => 
       hear(finding);
     }
   } finally {
-    worker.disconnect();
+    if (worker.connected) worker.disconnect();
   }
 }
 

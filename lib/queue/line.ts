@@ -91,10 +91,13 @@ export class Line {
     this.#tries += 1;
     let attempt: Promise<Tenure | undefined> | undefined;
     try {
-      for (let other = this.#undecided(); other !== undefined; other = this.#undecided())
+      for (;;) {
+        const rested = this.#custody?.takeUp(keeping);
+        if (rested !== undefined) return rested;
+        const other = this.#undecided();
+        if (other === undefined) break;
         await abortable(other, signal);
-      const rested = this.#custody?.takeUp(keeping);
-      if (rested !== undefined) return rested;
+      }
       if (this.#serving) return undefined;
       this.#serving = true;
       attempt = this.#try(signal, keeping);
@@ -145,12 +148,12 @@ export class Line {
   }
 
   /**
-   * What is under way here without anybody having the queue, or waiting for it: another try, or a round whose waiters have all gone.
-   * A try that took it for a holder would be refused by nobody.
+   * What is under way here without anybody having the queue, or waiting for it: another try, a round whose waiters have all gone, or a
+   * ticket that leaves. A try that took it for a holder would be refused by nobody.
    */
   #undecided(): Promise<void> | undefined {
     if (this.#trying !== undefined) return this.#trying;
-    return this.#waiters.size === 0 && this.#custody === undefined ? this.#served : undefined;
+    return this.#waiters.size === 0 && this.#custody?.tenure === undefined ? this.#served : undefined;
   }
 
   /** Nothing is under way: serves those who came meanwhile, or is idle. */
@@ -213,13 +216,13 @@ export class Line {
       if (ticket.loss !== undefined) throw ticket.loss;
       if (free) {
         const tenure = this.#begin(ticket, keeping);
-        this.#context.inBackground(
-          ticket.over.then(() => {
-            this.#custody = undefined;
-            this.#serving = false;
-            this.#rest();
-          }),
-        );
+        this.#served = ticket.over.then(() => {
+          this.#served = undefined;
+          this.#custody = undefined;
+          this.#serving = false;
+          this.#rest();
+        });
+        this.#context.inBackground(this.#served);
         return tenure;
       }
     } catch (error) {

@@ -127,6 +127,22 @@ test('a lock that was lost while it rested is acquired anew', async (t) => {
   t.is(unpackToken(next.token).handoff, 0);
 });
 
+test('a try is not refused by a lock that rests and cannot be given out any more', async (t) => {
+  for (const first of ['acquire', 'tryAcquire'] as const) {
+    const world = new VirtualWorld();
+    const { coordinator, store } = await world.connect();
+    const lock = coordinator.lock('a', { lingerMs: 60_000 });
+    const held = await world.settle(lock[first]());
+    await held!.release();
+    store.faults.onRequest((call) => (call.method === 'renew' ? 'drop' : undefined));
+    while (coordinator.health.state === 'connected') await world.advance(50);
+    t.is(coordinator.health.state, 'suspended');
+    const next = await world.settle(lock.tryAcquire());
+    t.true(next?.isHeld(), first);
+    t.is(unpackToken(next!.token).handoff, 0);
+  }
+});
+
 test('closing leaves nothing of what rests, no timer and no watch', async (t) => {
   const world = new VirtualWorld();
   const { coordinator } = await world.connect();

@@ -31,4 +31,8 @@ export const corpus: readonly Find[] = [
     seed: 20_954,
     was: 'After a gap an observer was told of an absence between the parts of one revision: observation.test.ts.',
   },
+  {
+    seed: 2_473_605_138,
+    was: 'A try was refused by a lock that rested and could not be given out any more: lingering.test.ts.',
+  },
 ];
