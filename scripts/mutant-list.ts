@@ -16,14 +16,14 @@ export const mutants: readonly Mutant[] = [
     file: 'queue/ticket',
     from: "compare: [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition]",
     to: 'compare: [...condition]',
-    caughtBy: 400,
+    caughtBy: 600,
   },
   {
     name: 'an unanswered enqueue is not settled',
     file: 'queue/ticket',
     from: 'if (this.#unanswered)',
     to: 'if (this.#unanswered && false)',
-    caughtBy: 600,
+    caughtBy: 'lib/lock/fenced-lock.test.ts',
   },
   {
     name: 'a waiter does not wait for its predecessor',
