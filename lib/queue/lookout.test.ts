@@ -144,6 +144,18 @@ test('one watch serves all waits and is kept for a second after the last; its en
   t.is(runtime.clock.pendingTimers, 0);
 });
 
+test('closing under somebody who waits tells them that nothing is known, and leaves neither timer nor watch', async (t) => {
+  const { runtime, cluster, lookout, put, signal } = scene();
+  const [a, own] = [put('a'), put('own')];
+  const sighting = lookout.untilFirst(own, [a], cluster.revision, signal);
+  await runtime.clock.advance(10);
+  lookout.close();
+  t.is(await sighting, 'unknown');
+  await runtime.clock.advance(0);
+  t.is(runtime.clock.pendingTimers, 0);
+  t.is(cluster.openWatches, 0);
+});
+
 test('in a long queue a waiter wakes only for the one right before it', async (t) => {
   const world = new VirtualWorld();
   const processes = Array.from({ length: 20 }, () => world.start());

@@ -75,8 +75,9 @@ export class Lookout {
   }
 
   close(): void {
-    this.#cancelClosing();
+    /* In this order: whoever is told that it is over is the last to leave, and would have it closed later. */
     this.#end(undefined);
+    this.#cancelClosing();
     this.#onClose();
   }
 
