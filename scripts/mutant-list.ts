@@ -187,11 +187,18 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 200,
   },
   {
-    name: 'history is not checked before a watch goes on',
+    name: 'history is not checked once a watch is open',
     file: 'replica/replica',
-    from: 'return this.#landmarks.check(this.#questions, holding, call);',
-    to: 'return Promise.resolve(undefined);',
+    from: 'onceOpen: () => this.#landmarks.check(',
+    to: 'onceClosed: () => this.#landmarks.check(',
     caughtBy: 400,
+  },
+  {
+    name: 'history is checked before a watch goes on, and not once it is open',
+    file: 'store/follow',
+    from: 'let isBelieved = false;',
+    to: 'let isBelieved = true; if (failures > 0) await onceOpen?.();',
+    caughtBy: 'lib/replica/replica.test.ts',
   },
   {
     name: 'late events take a replica back to what was proved to be over',
@@ -199,6 +206,13 @@ export const mutants: readonly Mutant[] = [
     from: '.flatMap((next) => this.#detour.take(next, this.#freshness.revision, (key) => this.#contents.entries.has(key)))',
     to: '',
     caughtBy: 'lib/cache/cache.test.ts',
+  },
+  {
+    name: 'a leader asks for a rest that is shorter than any timer',
+    file: 'schedule/trust',
+    from: 'Math.max(1, waitMs)',
+    to: 'waitMs',
+    caughtBy: 'lib/schedule/trust.test.ts',
   },
   {
     name: 'an age counts from the answer of its proof',

@@ -126,7 +126,8 @@ export class Lookout {
     const request = { span: { prefix: this.#prefix }, fromRevision };
     let refusal: StoreError | undefined;
     try {
-      for await (const batch of follow(this.#runtime, this.#store, request, life.signal, breakOff)) this.#take(batch);
+      for await (const batch of follow(this.#runtime, this.#store, request, life.signal, { beforeResume: breakOff }))
+        this.#take(batch);
     } catch (error) {
       const isRefused = error instanceof StoreError && error.outcome === 'permanent' && error.reason !== 'compacted';
       if (isRefused) refusal = error;

@@ -27,55 +27,58 @@ export interface Holding {
 export class Landmarks {
   readonly #put: KeyValue | undefined;
   readonly #deleted: { readonly key: string; readonly modRevision: bigint } | undefined;
+  /** A revision at which the put stood: later than its own where it was listed, since that one may be compacted long ago. */
+  readonly #stoodAt: bigint;
 
-  constructor(put?: KeyValue, deleted?: { readonly key: string; readonly modRevision: bigint }) {
+  constructor(
+    put: KeyValue | undefined,
+    stoodAt: bigint,
+    deleted?: { readonly key: string; readonly modRevision: bigint },
+  ) {
     this.#put = put;
+    this.#stoodAt = stoodAt;
     this.#deleted = deleted;
   }
 
   after(event: WatchEvent): Landmarks {
-    return event.type === 'put' ? new Landmarks(event.entry, this.#deleted) : new Landmarks(this.#put, event);
+    if (event.type === 'put') return new Landmarks(event.entry, event.entry.modRevision, this.#deleted);
+    return new Landmarks(this.#put, this.#stoodAt, event);
   }
 
   /**
-   * Rejects with HistoryChanged if one of them is not there, and with the StoreError of a call that failed. Resolves to the revision up
-   * to which nothing else has happened, where that shows: a single key that is as it was has not been written since. That is one small
-   * question, which other replicas' go along with, and no compaction can hide its answer.
+   * Up to which revision a single key has not been written, if it is as it was: that is one small question, which other replicas' go along
+   * with, and no compaction can hide its answer. `undefined` where that does not show. Rejects with the StoreError of a call that failed.
    */
-  async check(questions: Questions, holding: Holding, options: AskOptions): Promise<bigint | undefined> {
+  async unchanged(
+    questions: Questions,
+    { span, revision, size }: Holding,
+    options: AskOptions,
+  ): Promise<bigint | undefined> {
+    if (!('key' in span) || size !== 1 || this.#put === undefined) return undefined;
+    const now = await questions.ask(span, options);
+    const [found] = now.entries;
+    return found !== undefined && now.revision >= revision && isSame(found, this.#put) ? now.revision : undefined;
+  }
+
+  /** Rejects with HistoryChanged if one of them is not there, and with the StoreError of a call that failed. */
+  async check(questions: Questions, holding: Holding, options: AskOptions): Promise<void> {
     const { span, revision, size } = holding;
-    if ('key' in span && size === 1 && this.#put !== undefined) {
-      const now = await questions.ask(span, options);
-      const [found] = now.entries;
-      if (found !== undefined && now.revision >= revision && isSame(found, this.#put)) return now.revision;
+    if ('key' in span && size === 0) {
+      /* A key that is not there: asked together with those of other replicas, and what was there meanwhile is gone. */
+      const { entries, revision: at } = await questions.ask({ ...span, keysOnly: true }, options);
+      if (entries.length === 0 && at >= revision) return;
     }
-    await this.#search(questions, holding, options);
-    return undefined;
-  }
-
-  async #search(questions: Questions, { span, revision, size }: Holding, options: AskOptions): Promise<void> {
-    if (this.#put !== undefined) {
-      const { key, modRevision } = this.#put;
-      const found = await at(questions, key, modRevision, options);
-      if (found === undefined || !isSame(found, this.#put)) throw forgotten(modRevision);
-    }
-    if (this.#deleted !== undefined) {
-      const { key, modRevision } = this.#deleted;
-      if ((await at(questions, key, modRevision, options)) !== undefined) throw forgotten(modRevision);
-    }
+    if ((await this.unchanged(questions, holding, options)) !== undefined) return;
     const minModRevision = (this.#put?.modRevision ?? 0n) + 1n;
-    const others = await past(questions, { ...span, revision, minModRevision, limit: 1, keysOnly: true }, options);
-    if (others.entries.length > 0 || others.count !== size) throw forgotten(revision);
+    const [put, deleted, others] = await Promise.all([
+      this.#put && past(questions, { key: this.#put.key, revision: this.#stoodAt }, options),
+      this.#deleted && past(questions, lookFor(this.#deleted), options),
+      past(questions, { ...span, revision, minModRevision, limit: 1, keysOnly: true }, options),
+    ]);
+    const hasPut = this.#put === undefined || isSameAs(put?.entries[0], this.#put);
+    const hasDeleted = deleted === undefined || deleted.entries.length === 0;
+    if (!hasPut || !hasDeleted || others.entries.length > 0 || others.count !== size) throw forgotten(revision);
   }
-}
-
-async function at(
-  questions: Questions,
-  key: string,
-  revision: bigint,
-  options: AskOptions,
-): Promise<KeyValue | undefined> {
-  return (await past(questions, { key, revision }, options)).entries[0];
 }
 
 async function past(
@@ -92,6 +95,14 @@ async function past(
   }
 }
 
+function lookFor({ key, modRevision }: { readonly key: string; readonly modRevision: bigint }) {
+  return { key, revision: modRevision, keysOnly: true };
+}
+
+function isSameAs(found: KeyValue | undefined, known: KeyValue): boolean {
+  return found !== undefined && isSame(found, known);
+}
+
 function forgotten(revision: bigint): HistoryChanged {
-  return new HistoryChanged(`what happened at revision ${revision} is not in history any more`);
+  return new HistoryChanged(`what was there at revision ${revision} is not in history any more`);
 }

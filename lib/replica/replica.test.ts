@@ -169,6 +169,33 @@ test('a delete that a restore has undone is found out at the next reconnection',
   t.deepEqual(contents(replica), { 'p/a': '1', 'p/b': '1' });
 });
 
+for (const begins of ['first', 'again'] as const) {
+  test(`a restore between the last answer and the opening of the watch shows: the watch opens ${begins}`, async (t) => {
+    const { runtime, cluster, store, replica } = world({ latencyMs: 20 });
+    cluster.put('p/a', '1');
+    const backup = cluster.snapshot();
+    cluster.put('p/b', 'of the history before');
+    replica.start();
+    if (begins === 'again') {
+      await runtime.clock.advance(1_000);
+      store.faults.disconnectWatches();
+    }
+    /* What was asked is answered, and on its way. */
+    let answered = false;
+    store.faults.onResponse(({ method }) => {
+      answered ||= method === 'range';
+      return undefined;
+    });
+    while (!answered) await runtime.clock.advance(1);
+    cluster.restore(backup);
+    cluster.put('p/c', 'of the history after');
+    cluster.put('elsewhere', 'x');
+    await runtime.clock.advance(1_000);
+    t.deepEqual(contents(replica), { 'p/a': '1', 'p/c': 'of the history after' });
+    await replica.close();
+  });
+}
+
 test('its age is proved, and grows when nothing proves it', async (t) => {
   const { runtime, store, replica } = await started();
   await runtime.clock.advance(30_000);

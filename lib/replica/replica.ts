@@ -12,8 +12,9 @@
  * 1. list: the span at one revision R, in pages.
  * 2. watch: from R + 1; whole revisions are applied and told in order.
  * 3. prove: now and then, ask whether there is anything newer; see freshness.ts.
- * 4. resume: before a broken watch goes on, the last applied event has to be found in history as it was, and nothing else up to the
- *    applied revision; a restored store with newer writes on top would otherwise hide what it has lost, and what it has instead.
+ * 4. check: once a watch is open, the first one as any later one, the last applied event has to be found in history as it was, and
+ *    nothing else up to the applied revision; a restored store with newer writes on top would otherwise hide what it has lost, and what
+ *    it has instead. Only then is anything applied that the watch delivers. See docs/adr/0017-check-once-open.md.
  * 5. resync: where the history between is gone or another one, list again, tell the difference, and swap at once.
  */
 import { abortable, linkSignals } from '../runtime/abort.ts';
@@ -63,7 +64,7 @@ export class Replica {
   readonly #freshness: Freshness;
   #contents = new Contents();
   #origin: Origin = 'nothing';
-  #landmarks = new Landmarks();
+  #landmarks = new Landmarks(undefined, 0n);
   #applied = 0n;
   #detour = new Detour();
   #failure: StoreError | undefined;
@@ -224,7 +225,7 @@ export class Replica {
     this.#origin = 'store';
     this.#applied = revision;
     this.#detour = new Detour();
-    this.#landmarks = new Landmarks(newest(contents));
+    this.#landmarks = new Landmarks(newest(contents), revision);
     this.#freshness.begin(revision, contents.entries.size, askedAt);
     this.#failure = undefined;
     this.#isGapUntold = isResync && changes.length === 0;
@@ -235,11 +236,18 @@ export class Replica {
   async #watch(signal: AbortSignal): Promise<never> {
     const request = { span: this.#options.span, fromRevision: this.#applied + 1n };
     const call = { timeoutMs: this.#repetition.attemptTimeoutMs, signal, patienceMs: RESUME_PATIENCE_MS };
-    const resuming = () => {
-      const holding = { span: this.#options.span, revision: this.#applied, size: this.#contents.entries.size };
-      return this.#landmarks.check(this.#questions, holding, call);
+    const holding = () => ({
+      span: this.#options.span,
+      revision: this.#applied,
+      size: this.#contents.entries.size,
+    });
+    const options = {
+      beforeResume: () => this.#landmarks.unchanged(this.#questions, holding(), call),
+      /* What is delivered waits for the answer, so this one has no patience. */
+      onceOpen: () => this.#landmarks.check(this.#questions, holding(), { ...call, patienceMs: 0 }),
+      openings: this.#openings,
     };
-    for await (const { events } of follow(this.#runtime, this.#store, request, signal, resuming, this.#openings)) {
+    for await (const { events } of follow(this.#runtime, this.#store, request, signal, options)) {
       signal.throwIfAborted();
       if (events.length === 0) continue;
       const before = this.#applied;

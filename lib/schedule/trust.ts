@@ -41,7 +41,7 @@ export class Trust {
   async look(signal: AbortSignal): Promise<'trusted' | 'stand-back' | { readonly waitMs: number }> {
     const steadyForMs = this.#steadyForMs();
     const hasJumped = !this.#steadiness.isConfirmed;
-    if (hasJumped && steadyForMs < STEADY_MS) return { waitMs: STEADY_MS - steadyForMs };
+    if (hasJumped && steadyForMs < STEADY_MS) return wait(STEADY_MS - steadyForMs);
     const sinceSteadyMs = hasJumped ? steadyForMs - STEADY_MS : Number.POSITIVE_INFINITY;
     const maxAgeMs = Math.min(sinceSteadyMs, this.#hasAsked ? ASK_AGAIN_MS : FRESH_MS);
     const comparison = await this.#peers.compare(maxAgeMs, signal);
@@ -53,7 +53,7 @@ export class Trust {
       return 'stand-back';
     }
     if (hasJumped && comparison.peers.length === 0 && stillSteadyForMs < STEADY_ALONE_MS) {
-      return { waitMs: STEADY_ALONE_MS - stillSteadyForMs };
+      return wait(STEADY_ALONE_MS - stillSteadyForMs);
     }
     this.#hasAsked = true;
     this.#steadiness.confirm();
@@ -79,4 +79,9 @@ export class Trust {
       { event: 'schedule.ahead', job: this.#job, aheadMs, peers: peers.slice(0, 20) },
     );
   }
+}
+
+/** A rest of less than a timer can wait would be asked for again and again. */
+function wait(waitMs: number): { readonly waitMs: number } {
+  return { waitMs: Math.max(1, waitMs) };
 }

@@ -35,4 +35,9 @@ export const corpus: readonly Find[] = [
     seed: 2_473_605_138,
     was: 'A try was refused by a lock that rested and could not be given out any more: lingering.test.ts.',
   },
+  {
+    seed: 518,
+    was: 'A watch opened on a restored store, of which an answer from before the restore knew nothing: replica.test.ts.',
+  },
+  { seed: 387, was: 'A leader asked for a rest shorter than any timer, without end: trust.test.ts.' },
 ];

@@ -1,6 +1,7 @@
 import test from 'ava';
+import { sleep } from '../runtime/clock.ts';
 import { testRuntime } from '../testing/test-runtime.ts';
-import { follow, revisionOf } from './follow.ts';
+import { follow, revisionOf, type FollowOptions } from './follow.ts';
 import { MemoryCluster } from './memory/memory-cluster.ts';
 import type { WatchEvent } from './store.ts';
 
@@ -11,18 +12,11 @@ function world(options: { losesDeletesAtCompaction?: boolean } = {}) {
   const end = new AbortController();
   const seen: WatchEvent[] = [];
   let failure: unknown;
-  const begin = (fromRevision: bigint, beforeResume?: () => Promise<void>): Promise<void> =>
+  const begin = (fromRevision: bigint, options?: FollowOptions): Promise<void> =>
     (async () => {
       try {
-        for await (const { events } of follow(
-          runtime,
-          store,
-          { span: { prefix: 'p/' }, fromRevision },
-          end.signal,
-          beforeResume,
-        )) {
-          seen.push(...events);
-        }
+        const request = { span: { prefix: 'p/' }, fromRevision };
+        for await (const { events } of follow(runtime, store, request, end.signal, options)) seen.push(...events);
       } catch (error) {
         failure = error;
       }
@@ -94,11 +88,29 @@ test('progress on a quiet span does not begin the watch again', async (t) => {
 
 test('what is asked before a resumption can end the following', async (t) => {
   const { runtime, store, begin, failure } = world();
-  void begin(1n, () => Promise.reject(new Error('another history')));
+  void begin(1n, { beforeResume: () => Promise.reject(new Error('another history')) });
   await runtime.clock.advance(10);
   store.faults.disconnectWatches();
   await runtime.clock.advance(1_000);
   t.is((failure() as Error).message, 'another history');
+});
+
+test('what is asked once it is open goes before whatever it delivers, in each of its lives', async (t) => {
+  const { runtime, cluster, store, seen, begin } = world();
+  const asked: number[] = [];
+  const onceOpen = async (): Promise<void> => {
+    asked.push(seen.length);
+    cluster.put('p/a', String(asked.length));
+    await sleep(runtime.clock, 10);
+  };
+  cluster.put('p/a', '0');
+  void begin(2n, { onceOpen });
+  await runtime.clock.advance(1_000);
+  t.deepEqual(revisions(seen), [2, 3]);
+  store.faults.disconnectWatches();
+  await runtime.clock.advance(1_000);
+  t.deepEqual(asked, [0, 2]);
+  t.deepEqual(revisions(seen), [2, 3, 4]);
 });
 
 test('a refusal ends it, and an abort ends it with its reason', async (t) => {

@@ -8,6 +8,19 @@ import type { Store, WatchBatch, WatchEvent, WatchRequest } from './store.ts';
 /** Between two lives of a watch: quick at first, since a reconnection is usually enough. */
 const RESUME = { baseMs: 50, capMs: 2_000 };
 
+/** What the two functions throw counts as a failure of that life, or ends the following if it is no StoreError to repeat. */
+export interface FollowOptions {
+  /** Asked before a life that follows a broken one. It may resolve to a revision: up to there nothing was missed. */
+  readonly beforeResume?: () => Promise<bigint | void>;
+  /**
+   * Asked when a life is open, before anything that it delivers is passed on. Only what is known then is of the same history as what
+   * it delivers: between an earlier answer and the opening the store can have been restored.
+   */
+  readonly onceOpen?: () => Promise<void>;
+  /** Each life waits for its turn to be opened. */
+  readonly openings?: Openings | undefined;
+}
+
 /**
  * Follows a span across any number of broken streams: every event once, in order, whole revisions.
  *
@@ -20,18 +33,14 @@ const RESUME = { baseMs: 50, capMs: 2_000 };
  * 3. Events below the resume point are dropped: those of 1, and those that etcd before 3.4.24 repeats after a reconnection.
  *
  * Throws the StoreError with `reason: 'compacted'` if the history between is gone, and those of permanent failures; the caller then
- * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life. `beforeResume` is asked before a
- * life that follows a broken one; what it throws counts as a failure of that life, or ends the following if it is no StoreError to
- * repeat. It may resolve to a revision: up to there nothing was missed. With
- * `openings` each life waits for its turn to be opened.
+ * has to look anew. Throws `signal.reason` on abort. Empty batches are passed on as signs of life.
  */
 export async function* follow(
   runtime: Runtime,
   store: Store,
   request: WatchRequest,
   signal: AbortSignal,
-  beforeResume: () => Promise<bigint | void> = () => Promise.resolve(),
-  openings?: Openings,
+  { beforeResume, onceOpen, openings }: FollowOptions = {},
 ): AsyncGenerator<WatchBatch, never, void> {
   let next = request.fromRevision;
   let isPast = false;
@@ -39,12 +48,13 @@ export async function* follow(
   for (let failures = 0; ; failures += 1) {
     try {
       if (failures > 0) {
-        const known = await beforeResume();
+        const known = await beforeResume?.();
         if (typeof known === 'bigint' && known >= next) next = known + 1n;
       }
       do {
         const begin: bigint = isPast && next > 1n ? next - 1n : next;
         let isCreated: boolean = begin !== next;
+        let isBelieved = false;
         isPast = false;
         leave = await openings?.enter(signal);
         for await (const { revision, events } of store.watch({ span: request.span, fromRevision: begin }, signal)) {
@@ -55,6 +65,8 @@ export async function* follow(
           isPast = !isCreated && next > 1n && revision >= next;
           isCreated = true;
           if (isPast) break;
+          if (!isBelieved) await onceOpen?.();
+          isBelieved = true;
           const fresh = events.filter((event) => revisionOf(event) >= next);
           const last = fresh.at(-1);
           if (last !== undefined) next = revisionOf(last) + 1n;

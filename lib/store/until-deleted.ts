@@ -29,7 +29,9 @@ export async function untilDeleted(
   for (let from = seenAt + 1n; ;) {
     try {
       const request = { span: { key }, fromRevision: from };
-      for await (const { events } of follow(runtime, store, request, options.signal, () => expectAlive(from))) {
+      for await (const { events } of follow(runtime, store, request, options.signal, {
+        beforeResume: () => expectAlive(from),
+      })) {
         if (events.some((event) => event.type === 'delete' && revisionOf(event) > createRevision)) return;
       }
     } catch (error) {

@@ -82,6 +82,13 @@ test('settle says why it gives up: time ran out, or nothing is left that could h
   await t.throwsAsync(clock.settle(new Promise<void>(() => {})), { message: /no timer is left/ });
 });
 
+test('a loop that waits for nothing is an error, since time would stand still for ever', async (t) => {
+  const clock = new VirtualClock({ turns: 1 });
+  const again = (): void => void clock.schedule(0, again);
+  again();
+  await t.throwsAsync(clock.advance(10), { message: /Time stands still at 0 ms/ });
+});
+
 test('time cannot be moved twice at once', async (t) => {
   const clock = new VirtualClock();
   const first = clock.advance(1);

@@ -27,11 +27,16 @@ export interface VirtualClockOptions {
 /** Not zero, so that nothing comes to rely on a monotonic clock that begins there. */
 const MONOTONIC_START_MS = 5_000;
 
+/** More timers than these at one instant are a loop that waits for nothing: real time would go on, this one stands still. */
+const MAX_TIMERS_AT_ONCE = 100_000;
+
 export class VirtualClock implements Clock {
   readonly #timers = new TimerQueue();
   readonly #turns: number;
   readonly #wallStartMs: number;
   #nowMs = 0;
+  /** How many timers have run since the time moved last. */
+  #atOnce = 0;
   #wallOffsetMs = 0;
   #moving = false;
 
@@ -132,6 +137,11 @@ export class VirtualClock implements Clock {
   #takeDue(untilMs: number): Timer | undefined {
     const next = this.#timers.peek();
     if (next === undefined || next.dueMs > untilMs) return undefined;
+    this.#atOnce = next.dueMs > this.#nowMs ? 0 : this.#atOnce + 1;
+    if (this.#atOnce > MAX_TIMERS_AT_ONCE)
+      throw new Error(
+        `Time stands still at ${this.#nowMs} ms: ${MAX_TIMERS_AT_ONCE} timers have run there, and more come`,
+      );
     this.#nowMs = Math.max(this.#nowMs, next.dueMs);
     return this.#timers.take();
   }
