@@ -154,7 +154,9 @@ export const etcdFaults: readonly EtcdFault[] = [
     name: 'etcd’s leader removed, and replaced by a member without data',
     lastsMs: [0, 0],
     begin: async (site) => {
-      const { before, after } = await site.cluster.replace(await site.leader());
+      const leader = await site.leader();
+      const { before, after } = await site.cluster.replace(leader);
+      await site.relieve(leader);
       return before !== '' && after !== '' && before !== after;
     },
   },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { Keyspace } from '../../lib/session/keyspace.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
@@ -25,6 +26,9 @@ const BALLAST = 'ballast/';
 const BALLAST_BYTES = 1_024 * 1_024;
 const QUOTA_BYTES = 64 * 1_024 * 1_024;
 const FILL_WITHIN_MS = 20_000;
+const RELIEF_WITHIN_MS = 20_000;
+const ALARM_WITHIN_MS = 2_000;
+const POLL_MS = 50;
 
 /**
  * What may shorten a lease that its owner believes in, by the documents: an operator; a leader of etcd that is cut off and answers renewals
@@ -163,6 +167,26 @@ export class Site implements AsyncDisposable {
     const member = await this.leader();
     await member.insist(['compact', '--physical', String(this.log.revision)], { done: /has been compacted/ });
     for (const each of members) await each.insist(['defrag']);
+    await member.insist(['alarm', 'disarm']);
+    await this.untilHealthy();
+  }
+
+  /**
+   * A member that joins applies again whatever once filled etcd up, and can raise the alarm for all of it: an operator then defragments the
+   * member, as soon as it has compacted what it holds, and takes back the alarm.
+   */
+  async relieve(member: EtcdServer): Promise<void> {
+    const isFilled = async (): Promise<boolean> => {
+      const bytes = (await member.metrics()).get('etcd_mvcc_db_total_size_in_bytes') ?? 0;
+      return bytes > QUOTA_BYTES - 2 * BALLAST_BYTES;
+    };
+    if (!(await isFilled())) return;
+    const startedMs = machineMs();
+    while (!(await this.#isFull()) && machineMs() < startedMs + ALARM_WITHIN_MS) await sleep(POLL_MS);
+    while ((await isFilled()) && machineMs() < startedMs + RELIEF_WITHIN_MS) {
+      await member.insist(['defrag']);
+      await sleep(POLL_MS);
+    }
     await member.insist(['alarm', 'disarm']);
     await this.untilHealthy();
   }

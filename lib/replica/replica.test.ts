@@ -181,12 +181,13 @@ for (const begins of ['first', 'again'] as const) {
       store.faults.disconnectWatches();
     }
     /* What was asked is answered, and on its way. */
-    let answered = false;
-    store.faults.onResponse(({ method }) => {
-      answered ||= method === 'range';
-      return undefined;
+    const answered = new Promise<void>((resolve) => {
+      store.faults.onResponse(({ method }) => {
+        if (method === 'range') resolve();
+        return undefined;
+      });
     });
-    while (!answered) await runtime.clock.advance(1);
+    await runtime.clock.settle(answered);
     cluster.restore(backup);
     cluster.put('p/c', 'of the history after');
     cluster.put('elsewhere', 'x');

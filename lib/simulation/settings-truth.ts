@@ -72,13 +72,13 @@ export class SettingsTruth {
     return this.#state((_, at) => at < index, era);
   }
 
-  /** What stood there at a revision of this era, which has been reached: that does not change any more. */
+  /** What stood there at a revision of this era. Once that has been reached, it does not change any more. */
   at(revision: bigint): ReadonlyMap<string, Standing> {
-    let state = this.#states.get(revision);
-    if (state === undefined) {
-      state = this.#state((write) => write.revision <= revision, this.era);
-      this.#states.set(revision, state);
-    }
+    const known = this.#states.get(revision);
+    if (known !== undefined) return known;
+    const state = this.#state((write) => write.revision <= revision, this.era);
+    /* A list from before a restore can be of a revision that is yet to come. */
+    if (revision <= this.#world.cluster.revision) this.#states.set(revision, state);
     return state;
   }
 
