@@ -428,6 +428,17 @@ test('a run that does not end in time keeps its leadership, and stopping resolve
   );
 });
 
+test('whoever has less patience ends the waiting, also of a stop that was called before', async (t) => {
+  const { world, first, ticks } = await scene({}, () => new Promise(() => {}));
+  await world.advance(HOUR);
+  t.is(ticks.length, 1);
+  const stopping = first.job.stop({ drainMs: HOUR });
+  await world.advance(10);
+  await world.settle(first.coordinator.close({ drainMs: SECOND }), 3 * SECOND);
+  await world.settle(stopping, 10);
+  t.is(world.runtime.logger.of('schedule.undrained').length, 1);
+});
+
 test('closing the coordinator waits for the run and leaves neither timer nor key', async (t) => {
   const { world, first, ticks } = await scene({}, async (tick) => {
     await untilTold(tick);

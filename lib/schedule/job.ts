@@ -63,6 +63,8 @@ export class Job implements AsyncDisposable {
   readonly #runs: Runs;
   readonly #onStop: () => void;
   readonly #stopping = new AbortController();
+  /** Nobody waits any longer for what runs. */
+  readonly #undrained = new AbortController();
   readonly #kept: Promise<void>;
   /** The term under way; it ends when nothing of it runs any more. */
   #term: Promise<void> | undefined;
@@ -155,33 +157,36 @@ export class Job implements AsyncDisposable {
     return this.stop();
   }
 
-  /** @internal */
-  close(drainMs: number, reason: ClosedError): Promise<void> {
-    this.#stopped ??= this.#stop(drainMs, reason);
-    return this.#stopped;
-  }
-
-  async #stop(drainMs: number, reason: ClosedError): Promise<void> {
-    const { clock, logger } = this.#context.runtime;
-    this.#stopping.abort(reason);
-    let inTime = true;
-    const drained = new AbortController();
-    const late = sleep(clock, drainMs, drained.signal).then(
-      () => {
-        inTime = false;
-      },
+  /**
+   * Whoever has the least patience ends the waiting for all: a coordinator that closes within a second does not wait ten for a job that
+   * was stopped just before.
+   *
+   * @internal
+   */
+  async close(drainMs: number, reason: ClosedError): Promise<void> {
+    this.#stopped ??= this.#stop(reason);
+    const { clock } = this.#context.runtime;
+    const stopped = new AbortController();
+    const patience = sleep(clock, drainMs, stopped.signal).then(
+      () => this.#undrained.abort(drainMs),
       () => {},
     );
-    await Promise.race([this.#kept.then(() => this.#runs.recorded()), late]);
-    drained.abort();
+    await this.#stopped;
+    stopped.abort();
+    await patience;
+  }
+
+  async #stop(reason: ClosedError): Promise<void> {
+    this.#stopping.abort(reason);
+    const { signal } = this.#undrained;
+    const ended = this.#kept.then(() => this.#runs.recorded());
+    await abortable(ended, signal).catch((drainMs: unknown) => {
+      this.#context.runtime.logger.warn(
+        'A run did not end in time; its leadership is kept until it does, or until the lease ends',
+        { event: 'schedule.undrained', job: this.name, drainMs },
+      );
+    });
     this.#runs.giveUp();
-    if (!inTime) {
-      logger.warn('A run did not end in time; its leadership is kept until it does, or until the lease ends', {
-        event: 'schedule.undrained',
-        job: this.name,
-        drainMs,
-      });
-    }
     this.#onStop();
   }
 

@@ -163,6 +163,18 @@ test('whoever does not ask costs nothing while nobody asks, and nothing is left 
   t.is(runtime.clock.pendingTimers, 0);
 });
 
+test('closing does not wait until somebody can be told the time', async (t) => {
+  const { runtime, join } = world();
+  const [one, two] = [await join('one'), await join('two')];
+  one.store.faults.onResponse(() => 'drop');
+  const asking = two.peers.compare(0, signal);
+  await runtime.clock.advance(100);
+  await runtime.clock.settle(one.peers.close(), { withinMs: 10 });
+  await runtime.clock.settle(asking);
+  await runtime.clock.settle(two.peers.close());
+  t.pass();
+});
+
 test('what stands under an answer is one to the question, or none, whatever it is', (t) => {
   const answer = { instanceId: 'one', to: '7', wallMs: 1_000 };
   const stored = (value: string, question: bigint) =>

@@ -113,10 +113,10 @@ export class PeerClocks {
     for (let failures = 0; !closed.aborted;) {
       try {
         const session = await this.#session(closed);
-        const revision = await this.#tell(session, 0n);
-        this.#presentSinceMs ??= clock.now().monotonicMs;
-        failures = 0;
-        await this.#answerAll(session, revision);
+        await this.#takePartOn(session, () => {
+          this.#presentSinceMs ??= clock.now().monotonicMs;
+          failures = 0;
+        });
       } catch (error) {
         if (closed.aborted) return;
         failures += 1;
@@ -131,14 +131,16 @@ export class PeerClocks {
   }
 
   /** 3. Of questions that come together the newest is answered: it serves those who asked before, too. */
-  async #answerAll(session: Session, since: bigint): Promise<void> {
+  async #takePartOn(session: Session, onPresent: () => void): Promise<void> {
     const { signal, unlink } = linkSignals(session.signal, this.#closed.signal);
-    const request = { span: { key: this.#keys.question }, fromRevision: since + 1n };
     const own = leaseHex(session.lease);
     try {
+      const since = await this.#tell(session, 0n, signal);
+      onPresent();
+      const request = { span: { key: this.#keys.question }, fromRevision: since + 1n };
       for await (const { events } of follow(this.#runtime, this.#store, request, signal)) {
         const last = events.at(-1);
-        if (last?.type === 'put' && last.entry.value !== own) await this.#tell(session, revisionOf(last));
+        if (last?.type === 'put' && last.entry.value !== own) await this.#tell(session, revisionOf(last), signal);
       }
     } finally {
       unlink();
@@ -146,8 +148,8 @@ export class PeerClocks {
   }
 
   /** Resolves to the revision of the put. The time is read for each attempt: an old one would look like a clock that is behind. */
-  async #tell(session: Session, question: bigint): Promise<bigint> {
-    const { lease, signal } = session;
+  async #tell(session: Session, question: bigint, signal: AbortSignal): Promise<bigint> {
+    const { lease } = session;
     const key = `${this.#keys.answers}${leaseHex(lease)}`;
     /* The audit deletes keys on the lease that nobody owns. The loss of this one matters to nobody. */
     const owner: KeyOwner = { key, createRevision: undefined, lost: () => {} };

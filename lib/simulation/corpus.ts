@@ -40,4 +40,9 @@ export const corpus: readonly Find[] = [
     was: 'A watch opened on a restored store, of which an answer from before the restore knew nothing: replica.test.ts.',
   },
   { seed: 387, was: 'A leader asked for a rest shorter than any timer, without end: trust.test.ts.' },
+  {
+    seed: 1_322_714_497,
+    was: 'A coordinator that closed waited as long as a stop of a schedule before it had wanted to: job.test.ts.',
+  },
+  { seed: 1_322_714_676, was: 'It waited until others could be told the time: peer-clocks.test.ts.' },
 ];
