@@ -81,6 +81,7 @@ export class Coordinator implements AsyncDisposable {
     };
     this.#repetition = repetition;
     this.#store = new RevisionFloor(runtime, store, (error) => {
+      this.#queue.forget();
       this.#keeper.giveUpCurrent(error);
       this.#replicas.resyncAll(error.message);
     });

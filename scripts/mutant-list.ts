@@ -180,6 +180,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 50,
   },
   {
+    name: 'what was seen to go before a restore is believed to be gone after it',
+    file: 'queue/lookout',
+    from: '|| epoch !== this.#epoch',
+    to: '',
+    caughtBy: 'lib/queue/lookout.test.ts',
+  },
+  {
     name: 'a resync is not announced',
     file: 'replica/replica',
     from: "const isResync = this.#origin !== 'nothing';",

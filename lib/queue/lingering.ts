@@ -40,7 +40,7 @@ export class Linger {
       over.abort();
       this.#end();
     });
-    lookout.untilAsked(ticket.life, over.signal).then(
+    lookout.untilAsked(ticket.life, ticket.epoch, over.signal).then(
       () => this.#ask(),
       () => this.#ask(),
     );

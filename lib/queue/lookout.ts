@@ -6,7 +6,8 @@
  * hand-over then takes a write and a delivery.
  *
  * It does not resume. When its stream breaks, or the history that it would need is gone, whoever waits is told that nothing is known, and
- * looks for itself: that covers also a store that was restored behind the break.
+ * looks for itself: that covers also a store that was restored behind the break. Who comes with an answer of another epoch does not even wait
+ * for the break: keys that have gone before a restore can stand again after it.
  */
 import type { Runtime } from '../runtime/runtime.ts';
 import { follow, revisionOf } from '../store/follow.ts';
@@ -22,6 +23,14 @@ const KEPT_MS = 1_000;
 
 /** Departures that are remembered, for answers that are still under way while their queue moves on. */
 const REMEMBERED = 128;
+
+/** Who stands before a key, as an answer had it. */
+export interface Precedence {
+  readonly before: readonly KeyLife[];
+  readonly revision: bigint;
+  /** The operator's epoch. */
+  readonly epoch: number;
+}
 
 interface Observer {
   /** After each batch of events. */
@@ -39,6 +48,8 @@ export class Lookout {
   /** Keys that went, with the revision at which they did. Complete for revisions above {@link #since}. */
   readonly #departures = new Map<string, bigint>();
   #since = 0n;
+  /** The operator's epoch, as the answer had it with which the watch was opened. */
+  #epoch = 0;
   /** The create revision of the newest key that has come. */
   #newest = 0n;
   #life: AbortController | undefined;
@@ -52,12 +63,12 @@ export class Lookout {
   }
 
   /**
-   * Resolves once all of `before` are gone, which stood at the revision `seenAt`, or once `own` is. Rejects with `signal.reason`, and
-   * with the StoreError of a refusal.
+   * Resolves once all that stood before `own` are gone, or once `own` is. Rejects with `signal.reason`, and with the StoreError of a
+   * refusal.
    */
-  untilFirst(own: KeyLife, before: readonly KeyLife[], seenAt: bigint, signal: AbortSignal): Promise<Sighting> {
+  untilFirst(own: KeyLife, { before, ...answer }: Precedence, signal: AbortSignal): Promise<Sighting> {
     let waiting = before;
-    return this.#observe<Sighting>(seenAt, signal, 'unknown', () => {
+    return this.#observe<Sighting>(answer, signal, 'unknown', () => {
       if (this.#isGone(own)) return 'removed';
       waiting = waiting.filter((life) => !this.#isGone(life));
       return waiting.length === 0 ? 'first' : undefined;
@@ -65,8 +76,9 @@ export class Lookout {
   }
 
   /** Resolves once another key than `own` has come after it, or if that cannot be known. Rejects with `signal.reason`. */
-  async untilAsked(own: KeyLife, signal: AbortSignal): Promise<void> {
-    await this.#observe(own.createRevision, signal, true, () => this.#newest > own.createRevision || undefined);
+  async untilAsked(own: KeyLife, epoch: number, signal: AbortSignal): Promise<void> {
+    const answer = { revision: own.createRevision, epoch };
+    await this.#observe(answer, signal, true, () => this.#newest > own.createRevision || undefined);
   }
 
   /** Whether it is known that nobody has come after `own`, up to a delivery. */
@@ -82,7 +94,12 @@ export class Lookout {
   }
 
   /** `sight` is asked after each batch until it knows; `unknown` is what is said when the watch ends. */
-  #observe<T>(seenAt: bigint, signal: AbortSignal, unknown: T, sight: () => T | undefined): Promise<T> {
+  #observe<T>(
+    { revision, epoch }: Omit<Precedence, 'before'>,
+    signal: AbortSignal,
+    unknown: T,
+    sight: () => T | undefined,
+  ): Promise<T> {
     this.#cancelClosing();
     return new Promise<T>((resolve, reject) => {
       const settle = (act: () => void): void => {
@@ -99,7 +116,7 @@ export class Lookout {
         },
         lose: (refusal) => settle(() => (refusal === undefined ? resolve(unknown) : reject(refusal))),
       };
-      if (this.#life === undefined || seenAt < this.#since) this.#open(seenAt);
+      if (this.#life === undefined || revision < this.#since || epoch !== this.#epoch) this.#open(revision, epoch);
       this.#observers.add(observer);
       signal.addEventListener('abort', abort, { once: true });
       if (signal.aborted) abort();
@@ -112,22 +129,23 @@ export class Lookout {
     return (this.#departures.get(key) ?? 0n) > createRevision;
   }
 
-  #open(seenAt: bigint): void {
+  #open(revision: bigint, epoch: number): void {
     this.#end(undefined);
-    this.#since = seenAt;
+    this.#since = revision;
+    this.#epoch = epoch;
     this.#newest = 0n;
     this.#departures.clear();
     const life = new AbortController();
     this.#life = life;
-    void this.#watch(life, seenAt + 1n);
+    void this.#watch(life, revision + 1n);
   }
 
   async #watch(life: AbortController, fromRevision: bigint): Promise<void> {
     const request = { span: { prefix: this.#prefix }, fromRevision };
     let refusal: StoreError | undefined;
     try {
-      for await (const batch of follow(this.#runtime, this.#store, request, life.signal, { beforeResume: breakOff }))
-        this.#take(batch);
+      const batches = follow(this.#runtime, this.#store, request, life.signal, { resumes: false });
+      for await (const batch of batches) this.#take(batch);
     } catch (error) {
       const isRefused = error instanceof StoreError && error.outcome === 'permanent' && error.reason !== 'compacted';
       if (isRefused) refusal = error;
@@ -164,9 +182,4 @@ export class Lookout {
     this.#cancelClosing();
     this.#cancelClosing = this.#runtime.clock.schedule(KEPT_MS, () => this.close());
   }
-}
-
-/** Ends the following at the first break. */
-function breakOff(): Promise<never> {
-  return Promise.reject(new Error('the watch of the queue broke'));
 }

@@ -23,8 +23,9 @@ export class Predecessors {
   /** The last one first; all of them unless {@link #hasMore}. */
   #named: readonly KeyLife[] = [];
   #hasMore = false;
-  /** The revision of the answer that named them. */
-  #seenAt = 0n;
+  /** The revision and the epoch of the answer that named them. */
+  #revision = 0n;
+  #epoch = 0;
 
   constructor(queue: string) {
     this.#queue = queue;
@@ -35,10 +36,15 @@ export class Predecessors {
   }
 
   /** Takes in what {@link newest} was answered. */
-  see({ entries, more }: RangeResponse, own: string, revision: bigint): void {
+  see(
+    { entries, more }: RangeResponse,
+    own: string,
+    answer: { readonly revision: bigint; readonly epoch: number },
+  ): void {
     this.#named = entries.filter(({ key }) => key !== own);
     this.#hasMore = more;
-    this.#seenAt = revision;
+    this.#revision = answer.revision;
+    this.#epoch = answer.epoch;
   }
 
   /** Resolves when something has come of the waiting. Rejects with `signal.reason`, and with the StoreError of a refusal. */
@@ -46,9 +52,10 @@ export class Predecessors {
     const { runtime, store, repetition, lookout } = context;
     const [last] = this.#named;
     if (last === undefined || !this.#hasMore) {
-      return lookout(this.#queue).untilFirst(own, this.#named, this.#seenAt, signal);
+      const standing = { before: this.#named, revision: this.#revision, epoch: this.#epoch };
+      return lookout(this.#queue).untilFirst(own, standing, signal);
     }
-    await untilDeleted(runtime, store, last, this.#seenAt, { timeoutMs: repetition.attemptTimeoutMs, signal });
+    await untilDeleted(runtime, store, last, this.#revision, { timeoutMs: repetition.attemptTimeoutMs, signal });
     return 'unknown';
   }
 }

@@ -90,6 +90,11 @@ export class Ticket implements KeyOwner {
     return { key: this.key, createRevision: this.#createRevision };
   }
 
+  /** The operator's epoch, as the answer had it by which the key came to be. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
     return !this.#before.isNone;
@@ -124,7 +129,8 @@ export class Ticket implements KeyOwner {
           [{ type: 'range', ...newest(this.queue) }],
         );
         const [, , queue] = answer.responses;
-        if (answer.succeeded && queue?.type === 'range') this.#before.see(queue, this.key, answer.revision);
+        if (answer.succeeded && queue?.type === 'range')
+          this.#before.see(queue, this.key, { revision: answer.revision, epoch: this.#epoch });
         else await this.#lookAgain();
       }),
     );
@@ -268,7 +274,7 @@ export class Ticket implements KeyOwner {
       throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
     }
     if (range.entries[0]?.key !== this.key) this.#loseKey();
-    this.#before.see(range, this.key, range.revision);
+    this.#before.see(range, this.key, { revision: range.revision, epoch: this.#epoch });
   }
 
   #loseKey(): never {

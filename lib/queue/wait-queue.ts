@@ -92,6 +92,11 @@ export class WaitQueue {
     return [...this.#tenures].find((tenure) => tenure.key.startsWith(prefix) && tenure.isHeld());
   }
 
+  /** The store has gone back to a backup: what was seen of the queues is of another history, and keys that have gone can stand again. */
+  forget(): void {
+    for (const lookout of this.#lookouts.values()) lookout.close();
+  }
+
   /** Work under a tenure: a closing coordinator tells it to stop and waits for it, also if it has ended its tenure before. */
   attend(tenure: Tenure, work: Promise<unknown>): void {
     this.#working.add(tenure);
@@ -120,7 +125,7 @@ export class WaitQueue {
       }),
     ]);
     cancel();
-    for (const lookout of this.#lookouts.values()) lookout.close();
+    this.forget();
     this.#unsubscribe();
     return inTime || [...this.#tenures].every((tenure) => !tenure.isHeld());
   }

@@ -1,4 +1,5 @@
 import {
+  AccessDeniedError,
   ClosedError,
   CoordinationUnavailableError,
   LeadershipLostError,
@@ -19,8 +20,10 @@ export class TakenBack extends Error {
   override readonly name = 'TakenBack';
 }
 
-/** What each call may reject with. Anything else is a bug. */
-const EXPECTED: Readonly<Record<Verb, readonly (new (...args: never[]) => Error)[]>> = {
+type ErrorClass = new (...args: never[]) => Error;
+
+/** What each call may reject with, besides a refusal of access. Anything else is a bug. */
+const EXPECTED: Readonly<Record<Verb, readonly ErrorClass[]>> = {
   acquire: [LockTimeoutError, CoordinationUnavailableError, TakenBack, ClosedError],
   probe: [],
   try: [CoordinationUnavailableError, TakenBack, ClosedError],
@@ -68,6 +71,19 @@ const EXPECTED: Readonly<Record<Verb, readonly (new (...args: never[]) => Error)
   close: [],
 };
 
+/** An outage that is over, or a permission that is given back, may be known as such only a little later. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof CoordinationUnavailableError || error instanceof AccessDeniedError;
+}
+
+/** What gives something back, or ends something, goes on in the background and says nothing of a refusal. */
+const SILENT: ReadonlySet<Verb> = new Set(['probe', 'release', 'resign', 'stop', 'close']);
+
+function isExpected(error: unknown, verb: Verb, machine: Machine): boolean {
+  if (error instanceof AccessDeniedError) return machine.wasRefused && !SILENT.has(verb);
+  return EXPECTED[verb].some((expected) => error instanceof expected);
+}
+
 /** Calls of the public face, each from its start to its end, with what it may come to. */
 export class Calls {
   readonly #world: World;
@@ -92,7 +108,7 @@ export class Calls {
       this.#invariants.end(operation, result === undefined && verb === 'try' ? 'taken' : 'ok');
       return result;
     } catch (error) {
-      if (!EXPECTED[verb].some((expected) => error instanceof expected)) {
+      if (!isExpected(error, verb, machine)) {
         history.violate(`a ${verb} rejects only as documented`, `${machine.name} #${operation.id} ${String(error)}`);
       }
       this.#invariants.end(operation, error instanceof Error ? error.name : String(error));

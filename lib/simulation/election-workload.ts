@@ -1,11 +1,10 @@
 import type { Election } from '../election/election.ts';
 import type { Leadership } from '../election/leadership.ts';
-import { CoordinationUnavailableError } from '../errors.ts';
 import { unpackToken } from '../queue/token.ts';
 import { abortable } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import { TakenBack, type Calls } from './calls.ts';
+import { isPassing, TakenBack, type Calls } from './calls.ts';
 import type { Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -68,7 +67,7 @@ export class ElectionWorkload implements Workload {
       try {
         return await election.campaign({ timeoutMs: untilMs - this.#world.nowMs, waitForRecovery: true });
       } catch (error) {
-        if (!(error instanceof CoordinationUnavailableError) || this.#world.nowMs >= untilMs) throw error;
+        if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
         await sleep(machine.host, 100);
       }
     }

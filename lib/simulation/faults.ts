@@ -1,10 +1,11 @@
 /** Everything that can go wrong, by name. */
-import type { Call } from '../store/memory/call.ts';
+import { mayWrite, type Call } from '../store/memory/call.ts';
+import { StoreError } from '../store/store-error.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import type { Calls } from './calls.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
-import type { World } from './world.ts';
+import type { Use, World } from './world.ts';
 
 /** Takes the fault back. */
 type Undo = () => void;
@@ -177,6 +178,58 @@ const NETWORK = {
   },
 } satisfies Readonly<Record<string, Fault>>;
 
+/** A user's calls are refused as etcd says it and the adapter reports it; watches that stand go on, as they do in etcd. */
+function refuseAccess({ world, machine }: Scene, error: StoreError, isMeant: (call: Call) => boolean): Undo {
+  machine.wasRefused = true;
+  const undo = machine.store.faults.onRequest((call) => (isMeant(call) ? { refuseWith: error } : undefined));
+  return () => {
+    undo();
+    world.refusedUntilMs = world.nowMs;
+  };
+}
+
+/** A lease is granted to every user, and renewed for whoever asks (etcd: `authApplierV3`). */
+function needsPermission({ method }: Call): boolean {
+  return method !== 'grant' && method !== 'renew' && method !== 'status';
+}
+
+const ACCESS = {
+  /*
+   * The adapter gets itself a new token for one that has expired, and nobody notices. What shows is a new one that is refused as well, by a
+   * member that has not heard of it, or of the last change of rights. Renewals have a stream that stands.
+   */
+  'tokens are refused': (scene) => {
+    const share = some(scene.random);
+    const error = new StoreError('unauthenticated', 'transient', 'etcdserver: invalid auth token');
+    return refuseAccess(scene, error, ({ method }) => method !== 'renew' && scene.random.chance(share));
+  },
+  /* The token has expired, and there is no other: nothing gets through, and the lease ends. */
+  'a password is refused': (scene) => {
+    const message = 'etcdserver: authentication failed, invalid user ID or password';
+    return refuseAccess(scene, new StoreError('unauthenticated', 'permanent', message), () => true);
+  },
+  /* Of everything, or of writing alone: what is read through raft needs that, too. */
+  'a permission is taken away': (scene) => {
+    const isAll = scene.random.chance(0.5);
+    const error = new StoreError('denied', 'permanent', 'etcdserver: permission denied');
+    return refuseAccess(scene, error, (call) => needsPermission(call) && (isAll || mayWrite(call)));
+  },
+} satisfies Readonly<Record<string, Fault>>;
+
+const DISK = {
+  'a disk is full or read-only': ({ machine, random }) => {
+    const { disk } = machine;
+    disk.failure = random.pick(['ENOSPC: no space left on device', 'EROFS: read-only file system'] as const);
+    return () => {
+      disk.failure = undefined;
+    };
+  },
+  'files are cut short': ({ machine }) => {
+    machine.disk.damage();
+    return undefined;
+  },
+} satisfies Readonly<Record<string, Fault>>;
+
 const SERVER = {
   'etcd stands still': ({ world, random }) => {
     world.cluster.stop('freeze');
@@ -185,6 +238,12 @@ const SERVER = {
   },
   'etcd crashes': ({ world }) => {
     world.cluster.stop('crash');
+    return () => world.cluster.start();
+  },
+  /* With what it finds on its disk alone. */
+  'etcd crashes, and a process starts without it': ({ world, machine, nemesis }) => {
+    world.cluster.stop('crash');
+    nemesis.replace(machine, async () => machine.kill());
     return () => world.cluster.start();
   },
   'another member leads': ({ world }) => {
@@ -267,14 +326,28 @@ const HANDS = {
 } satisfies Readonly<Record<string, Fault>>;
 
 /** Those that come more often stand more often. */
-export const KINDS: readonly Readonly<Record<string, Fault>>[] = [NETWORK, NETWORK, NETWORK, SERVER, HOST, HOST, HANDS];
+const KINDS: readonly Readonly<Record<string, Fault>>[] = [
+  NETWORK,
+  NETWORK,
+  NETWORK,
+  SERVER,
+  HOST,
+  HOST,
+  HANDS,
+  ACCESS,
+];
+
+/** Where something is written to disk, that can go wrong as well. */
+export function kindsFor(uses: readonly Use[]): readonly Readonly<Record<string, Fault>>[] {
+  return uses.includes('settings') ? [...KINDS, DISK] : KINDS;
+}
 
 export const CLOCK_AHEAD: Fault = HOST['a wall clock is set forward'];
 
 /** All of them, by name. */
-export const FAULTS: readonly string[] = [...new Set(KINDS.flatMap((kind) => Object.keys(kind)))];
+export const FAULTS: readonly string[] = [...new Set([...KINDS, DISK].flatMap((kind) => Object.keys(kind)))];
 
 /** Faults of one machine are its own; those of etcd, or by hand, are everybody's. */
 export function isOwn(fault: string): boolean {
-  return fault in NETWORK || fault in HOST;
+  return [NETWORK, HOST, ACCESS, DISK].some((kind) => fault in kind);
 }

@@ -29,6 +29,9 @@ const floors: readonly Floor[] = [
   { name: 'updates accepted', per1000: 3_000, why: 'the guarded counter is not used' },
   { name: 'updates refused', per1000: 100, why: 'no stale token ever comes to the guard' },
   { name: 'updates lost without a guard', per1000: 100, why: 'the guard has nothing to prevent' },
+  { name: 'ticks started', per1000: 3_000, why: 'no job is led' },
+  { name: 'ticks missed', per1000: 100, why: 'nothing ever keeps a job from its ticks' },
+  { name: 'machines that served from a file', per1000: 20, why: 'no process starts cold, or none finds a file' },
 ];
 
 export interface Shortfall extends Floor {

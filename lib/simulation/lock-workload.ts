@@ -1,10 +1,9 @@
-import { CoordinationUnavailableError } from '../errors.ts';
 import type { AcquireOptions, FencedLock, LockOptions } from '../lock/fenced-lock.ts';
 import type { HeldLock } from '../lock/held-lock.ts';
 import { unpackToken } from '../queue/token.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import type { Calls } from './calls.ts';
+import { isPassing, type Calls } from './calls.ts';
 import type { Hold, Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -47,14 +46,13 @@ export class LockWorkload implements Workload {
     });
   }
 
-  /** An outage that is over may be known as one for a little longer. */
   async #insist(machine: Machine, lock: string, untilMs: number): Promise<HeldLock> {
     for (;;) {
       try {
         const timeoutMs = untilMs - this.#world.nowMs;
         return await machine.coordinator.lock(lock).acquire({ timeoutMs, waitForRecovery: true });
       } catch (error) {
-        if (!(error instanceof CoordinationUnavailableError) || this.#world.nowMs >= untilMs) throw error;
+        if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
         await sleep(machine.host, 100);
       }
     }

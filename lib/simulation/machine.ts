@@ -6,6 +6,7 @@ import type { HostClock } from '../testing/host-clock.ts';
 import { RecordingLogger } from '../testing/recording-logger.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import type { VirtualClock } from '../testing/virtual-clock.ts';
+import { Disk } from './disk.ts';
 
 export interface MachineOptions {
   readonly name: string;
@@ -14,6 +15,11 @@ export interface MachineOptions {
   readonly timeoutMs: number;
   readonly deadlineMs: number;
   readonly latencyMs: Delay;
+  /**
+   * What a process there left behind.
+   * @default a new one
+   */
+  readonly disk?: Disk;
 }
 
 /** One process with the real coordinator in it, on a clock and a network of its own. */
@@ -30,17 +36,21 @@ export class Machine {
   repeatsItself = false;
   /** Reads of it were answered from the past, as servers with a bug answer them: its proofs can then be too young. */
   readsStale = false;
+  /** Its user was refused access: calls of it may say so. */
+  wasRefused = false;
   #faults = 0;
   #faultyUntilMs = 0;
   /** Its wall clock was set: what it believes about time may be wrong on the safe side. */
   clockTouchedAtMs: number = Number.NEGATIVE_INFINITY;
   state: 'up' | 'closing' | 'closed' | 'killed' = 'up';
   readonly bootedAtMs: number;
+  readonly disk: Disk;
 
   constructor(world: VirtualClock, cluster: MemoryCluster, options: MachineOptions) {
-    const { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs } = options;
+    const { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs, disk = new Disk(new SeededRandom(seed)) } = options;
     this.name = name;
     this.options = options;
+    this.disk = disk;
     this.#world = world;
     this.bootedAtMs = world.elapsedMs;
     this.host = world.host();
@@ -51,9 +61,10 @@ export class Machine {
       instanceId: name,
       session: { ttlMs },
       request: { timeoutMs, deadlineMs },
+      snapshotDir: '/snapshots',
       logger: this.logger,
     });
-    this.coordinator = new Coordinator(runtime, this.store, complete);
+    this.coordinator = new Coordinator(runtime, this.store, complete, disk.mount(this.host));
   }
 
   /** Until when anything was wrong with it, with etcd, or between them, apart from what was late on its way. */

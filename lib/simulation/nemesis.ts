@@ -6,7 +6,8 @@ import { sleep } from '../runtime/clock.ts';
 import type { Snapshot } from '../store/memory/memory-cluster.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import type { Calls } from './calls.ts';
-import { CLOCK_AHEAD, isOwn, KINDS, type Fault, type Hands } from './faults.ts';
+import type { Disk } from './disk.ts';
+import { CLOCK_AHEAD, isOwn, kindsFor, type Fault, type Hands } from './faults.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import type { Workload } from './workload.ts';
@@ -41,22 +42,24 @@ export class Nemesis implements Hands {
     this.#random = random;
     this.#snapshot = world.cluster.snapshot();
     this.suspends = random.chance(0.5);
-    const drawn = Array.from({ length: random.integer(1, 5) }, () => random.pick(Object.entries(random.pick(KINDS))));
+    const kinds = kindsFor(world.setup.uses);
+    const drawn = Array.from({ length: random.integer(1, 5) }, () => random.pick(Object.entries(random.pick(kinds))));
     /* What a clock that is wrong does shows in schedules alone, so there it is in more moods. */
     this.#mood = world.setup.oneClock ? [...drawn, ['a wall clock is set forward', CLOCK_AHEAD]] : drawn;
     for (let index = 0; index < world.setup.machines; index += 1) this.boot();
   }
 
-  boot(): void {
+  /** `disk`: of the process in whose place this one comes. */
+  boot(disk?: Disk): void {
     this.#boots += 1;
-    const machine = this.world.boot(`m${this.#boots}`);
+    const machine = this.world.boot(`m${this.#boots}`, disk);
     for (const workload of this.#workloads) workload.start(machine, this.#random.fork());
   }
 
   replace(machine: Machine, end: () => Promise<void>): void {
     if (machine.state !== 'up' || machine.host.isStopped) return;
     void end();
-    if (this.world.up.length <= this.world.setup.machines) this.boot();
+    if (this.world.up.length <= this.world.setup.machines) this.boot(machine.disk);
   }
 
   restore(world: World): void {
@@ -106,6 +109,7 @@ export class Nemesis implements Hands {
     world.cluster.disarmQuota();
     for (const machine of world.machines) {
       machine.store.faults.heal();
+      machine.disk.failure = undefined;
       machine.resume();
       /* By then a machine that was suspended has noticed, and does not lose both of its clocks at once. */
       if (this.#isScheduled) world.clock.schedule(world.setup.ttlMs, () => machine.setClockRight());

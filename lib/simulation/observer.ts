@@ -1,5 +1,7 @@
 import type { Leader } from '../election/leader.ts';
+import { AccessDeniedError } from '../errors.ts';
 import { unpackToken } from '../queue/token.ts';
+import { sleep } from '../runtime/clock.ts';
 import type { Machine } from './machine.ts';
 import { isReign, type Reign, type Reigns } from './reigns.ts';
 import type { World } from './world.ts';
@@ -18,10 +20,7 @@ export class Observer {
     this.#world = world;
     this.machine = machine;
     this.#reigns = reigns;
-    const sequence = machine.coordinator.election(world.election).observe();
-    void (async () => {
-      for await (const leader of sequence) this.#hear(leader);
-    })().catch((error: unknown) => {
+    void this.#observe().catch((error: unknown) => {
       world.history.violate('an observer ends only with its coordinator', `${machine.name}: ${String(error)}`);
     });
   }
@@ -30,6 +29,22 @@ export class Observer {
   get isCurrent(): boolean {
     const { last } = this.#reigns;
     return this.#wasTold && last !== undefined && isReign(last, this.#told);
+  }
+
+  /** Begins anew when it was refused, and is then told again of what it knows. */
+  async #observe(): Promise<void> {
+    const { coordinator, host } = this.machine;
+    for (;;) {
+      try {
+        for await (const leader of coordinator.election(this.#world.election).observe()) this.#hear(leader);
+        return;
+      } catch (error) {
+        if (!(error instanceof AccessDeniedError) || !this.machine.wasRefused) throw error;
+      }
+      this.#position = Math.max(0, this.#position - 1);
+      await sleep(host, 500);
+      if (this.machine.state !== 'up') return;
+    }
   }
 
   #hear(leader: Leader | undefined): void {

@@ -1,5 +1,6 @@
 import type { Cache, CacheChange } from '../cache/cache.ts';
 import { HoldfastError } from '../errors.ts';
+import { sleep } from '../runtime/clock.ts';
 import type { Machine } from './machine.ts';
 import type { SettingsTruth, Standing, Write } from './settings-truth.ts';
 import type { World } from './world.ts';
@@ -21,6 +22,8 @@ export class SettingsReader {
   /** Which write has to come next; `undefined`: it was told of a gap, and only the next one shows. */
   #next: number | undefined;
   #isOver = false;
+  /** It was asked before the store had said anything, and answered from a file. */
+  hasServedSnapshot = false;
   #revision = 0n;
   #resyncs = 0;
   /** The era of what it was told last. */
@@ -55,6 +58,7 @@ export class SettingsReader {
     }
     this.#revision = revision;
     this.#resyncs = resyncs;
+    if (revision === 0n) this.#lookAtSnapshot();
     /* A server with stale reads can answer a list from before the backup was taken. */
     if (revision === 0n || this.#era !== this.#truth.era || revision < this.#truth.sinceRevision) return;
     const truth = this.#truth.at(revision);
@@ -93,8 +97,29 @@ export class SettingsReader {
     return mayBe && this.#shows(this.#truth.atBefore(revision));
   }
 
+  /** Before the store has said anything: what a file said is marked as that, stood there once, and is of no known age. */
+  #lookAtSnapshot(): void {
+    const { history, nowMs } = this.#world;
+    const { name } = this.machine;
+    for (const key of this.#keys) {
+      const shown = this.#cache.get(key);
+      if (shown === undefined) continue;
+      this.hasServedSnapshot = true;
+      const stalenessMs = nowMs - (this.#truth.supersededAt(key, shown) ?? nowMs);
+      const what = `${name} shows ${shown.value}@${shown.revision} for ${key}, ${shown.source}, ${shown.ageMs} ms old`;
+      if (shown.source !== 'snapshot') history.violate('what a file said is marked as that', what);
+      if (!this.#truth.everStood(key, shown)) history.violate('C1 what is shown stood there', what);
+      if (shown.ageMs < stalenessMs) history.violate('C3 the age is at least the staleness', what);
+      if (Number.isFinite(shown.ageMs)) history.violate('the age of what nobody has proved is not known', what);
+    }
+  }
+
   async #follow(): Promise<void> {
-    while (!(await this.#isReady())) if (this.machine.isGone || this.machine.state === 'closing') return;
+    while (!(await this.#isReady())) {
+      if (this.machine.isGone || this.machine.state === 'closing') return;
+      /* What is refused is refused at once. */
+      await sleep(this.machine.host, 250);
+    }
     for (const key of this.#keys) {
       const entry = this.#cache.get(key);
       if (entry !== undefined) this.#shadow.set(key, entry);

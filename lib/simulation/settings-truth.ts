@@ -96,6 +96,19 @@ export class SettingsTruth {
     return writes[index];
   }
 
+  /** Whether it stood there at some time, in whatever era. */
+  everStood(key: string, { value, revision }: Standing): boolean {
+    return (
+      this.writes.some((write) => write.key === key && write.value === value && write.revision === revision) ||
+      this.#beginnings.some((state) => state.get(key)?.value === value && state.get(key)?.revision === revision)
+    );
+  }
+
+  /** When it was written over, or deleted; `undefined`: it stands, or another era has begun since. */
+  supersededAt(key: string, { revision }: Standing): number | undefined {
+    return this.writes.find((write) => write.era === this.era && write.key === key && write.revision > revision)?.atMs;
+  }
+
   #state(includes: (write: Write, index: number) => boolean, era: number): Map<string, Standing> {
     const state = new Map(this.#beginnings[era]);
     for (const [index, write] of this.writes.entries()) {

@@ -1,9 +1,9 @@
 import type { Cache } from '../cache/cache.ts';
 import type { Config } from '../config/config.ts';
-import { CoordinationUnavailableError, HoldfastError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import type { Calls } from './calls.ts';
+import { isPassing, type Calls } from './calls.ts';
 import type { Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -37,6 +37,7 @@ interface Asked {
 
 /** Writers and readers of cached keys and of a config entry. */
 export class SettingsWorkload implements Workload {
+  readonly counts: Map<string, number> = new Map();
   readonly #world: World;
   readonly #calls: Calls;
   readonly #cached: SettingsTruth;
@@ -86,7 +87,7 @@ export class SettingsWorkload implements Workload {
           await cache.put('probe', machine.name);
           return;
         } catch (error) {
-          if (!(error instanceof CoordinationUnavailableError) || this.#world.nowMs >= untilMs) throw error;
+          if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
           await sleep(machine.host, 100);
         }
       }
@@ -99,6 +100,8 @@ export class SettingsWorkload implements Workload {
   finish(): void {
     this.look();
     const { history } = this.#world;
+    const cold = [...this.#settings.values()].filter(({ reader }) => reader.hasServedSnapshot);
+    this.counts.set('machines that served from a file', cold.length);
     const times = new Map<string, number>();
     for (const { value } of [...this.#cached.writes, ...this.#configured.writes]) {
       if (value !== undefined) times.set(textOf(value), (times.get(textOf(value)) ?? 0) + 1);

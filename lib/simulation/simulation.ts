@@ -35,6 +35,9 @@ export interface SimulationResult {
 /** How long a holder that is told to come to an end takes for it, at most, in milliseconds, with what it sends. */
 const HAND_OVER_MS = 1_000;
 
+/** Who was refused access asks again after so long, in milliseconds; see keeper.ts and replica.ts. */
+const REFUSED_WAIT_MS = 5_500;
+
 const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants, calls: Calls) => Workload>> = {
   locks: LockWorkload,
   elections: ElectionWorkload,
@@ -107,7 +110,8 @@ class Simulation {
   /** L6: after the healing whoever waits gets on, and everything can be had by everybody. */
   async recover(): Promise<void> {
     const { clock, history, setup } = this.#world;
-    const recoveryMs = setup.ttlMs + 2 * ELECTION_MS + 2_000;
+    const quietMs = Math.max(0, this.#world.refusedUntilMs + REFUSED_WAIT_MS - clock.elapsedMs);
+    const recoveryMs = setup.ttlMs + 2 * ELECTION_MS + 2_000 + quietMs;
     const waiting = history.operations.filter(
       (operation) => operation.settledAtMs === undefined && operation.machine.state !== 'killed',
     );

@@ -2,6 +2,7 @@ import { MemoryCluster, type Delay } from '../store/memory/memory-cluster.ts';
 import { RecordingLogger } from '../testing/recording-logger.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
+import { Disk } from './disk.ts';
 import { History } from './history.ts';
 import { Machine } from './machine.ts';
 import { Register } from './register.ts';
@@ -100,6 +101,8 @@ export class World {
   healedAtMs: number | undefined;
   /** When the last fault ended that can have left something behind. */
   troubledUntilMs = 0;
+  /** When somebody was last refused access: they ask again after a while. */
+  refusedUntilMs: number = Number.NEGATIVE_INFINITY;
   readonly #random: SeededRandom;
 
   constructor(random: SeededRandom) {
@@ -131,10 +134,19 @@ export class World {
     return exposed.length === 0 ? this.up : exposed;
   }
 
-  boot(name: string): Machine {
+  /** `disk`: what a process before it has left. */
+  boot(name: string, disk: Disk = new Disk(this.#random.fork())): Machine {
     const { ttlMs, timeoutMs, deadlineMs, latencyMs } = this.setup;
     const seed = this.#random.integer(0, 0xffff_ffff);
-    const machine = new Machine(this.clock, this.cluster, { name, seed, ttlMs, timeoutMs, deadlineMs, latencyMs });
+    const machine = new Machine(this.clock, this.cluster, {
+      name,
+      seed,
+      ttlMs,
+      timeoutMs,
+      deadlineMs,
+      latencyMs,
+      disk,
+    });
     this.machines.push(machine);
     this.history.note(name, 'boots');
     return machine;

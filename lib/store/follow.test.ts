@@ -86,6 +86,15 @@ test('progress on a quiet span does not begin the watch again', async (t) => {
   t.true(opened <= 1);
 });
 
+test('where it does not resume, it ends with what broke it, at once', async (t) => {
+  const { runtime, store, begin, failure } = world();
+  void begin(1n, { resumes: false });
+  await runtime.clock.advance(10);
+  store.faults.disconnectWatches();
+  await runtime.clock.advance(1);
+  t.is((failure() as { reason?: string }).reason, 'unreachable');
+});
+
 test('what is asked before a resumption can end the following', async (t) => {
   const { runtime, store, begin, failure } = world();
   void begin(1n, { beforeResume: () => Promise.reject(new Error('another history')) });

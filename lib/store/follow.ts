@@ -17,6 +17,11 @@ export interface FollowOptions {
    * it delivers: between an earlier answer and the opening the store can have been restored.
    */
   readonly onceOpen?: () => Promise<void>;
+  /**
+   * Whether it goes on in another life; else it ends with the StoreError by which the first one broke.
+   * @default true
+   */
+  readonly resumes?: boolean;
   /** Each life waits for its turn to be opened. */
   readonly openings?: Openings | undefined;
 }
@@ -40,7 +45,7 @@ export async function* follow(
   store: Store,
   request: WatchRequest,
   signal: AbortSignal,
-  { beforeResume, onceOpen, openings }: FollowOptions = {},
+  { beforeResume, onceOpen, resumes = true, openings }: FollowOptions = {},
 ): AsyncGenerator<WatchBatch, never, void> {
   let next = request.fromRevision;
   let isPast = false;
@@ -75,7 +80,7 @@ export async function* follow(
       } while (isPast);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof StoreError) || error.outcome === 'permanent') throw error;
+      if (!resumes || !(error instanceof StoreError) || error.outcome === 'permanent') throw error;
       runtime.logger.debug('A watch broke and resumes', { event: 'watch.resume', from: next, cause: error.message });
     } finally {
       leave?.();
