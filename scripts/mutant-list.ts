@@ -187,6 +187,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 'lib/queue/lookout.test.ts',
   },
   {
+    name: 'an entry is known by its revision alone',
+    file: 'config/config',
+    from: 'isSame(this.#opened, stored)',
+    to: 'this.#opened.modRevision === stored.modRevision',
+    caughtBy: 'lib/config/config.test.ts',
+  },
+  {
     name: 'a resync is not announced',
     file: 'replica/replica',
     from: "const isResync = this.#origin !== 'nothing';",

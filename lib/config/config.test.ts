@@ -47,6 +47,22 @@ test('versions count 1, 2, 3, and each is seen when set resolves', async (t) => 
   }
 });
 
+test('a restored store that has come to the same revision by another version shows that one', async (t) => {
+  const { world, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 1 }));
+  const { key } = world.cluster.entries('test/config/')[0]!;
+  const backup = world.cluster.snapshot();
+  const second = await world.settle(limits.set({ perMinute: 2 }));
+  world.cluster.restore(backup);
+  while (world.cluster.revision + 1n < second.revision) world.cluster.put('elsewhere', '');
+  const sealed = JSON.parse(world.cluster.get(key)!.value) as object;
+  world.cluster.put(key, JSON.stringify({ ...sealed, version: 2, value: { perMinute: 3 } }));
+  t.is(world.cluster.get(key)?.modRevision, second.revision);
+  await world.advance(30_000);
+  t.like(limits.get(), { version: 2, revision: second.revision });
+  t.is(limits.get()?.value.perMinute, 3);
+});
+
 test('versions go on after a delete, so an old ifVersion never fits a new life', async (t) => {
   const { world, limits } = await ready();
   await world.settle(limits.set({ perMinute: 1 }));

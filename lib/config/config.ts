@@ -15,6 +15,7 @@ import {
   VersionConflictError,
 } from '../errors.ts';
 import type { Health } from '../health/health.ts';
+import { isSame } from '../replica/contents.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
@@ -74,6 +75,8 @@ export class Config<Input, Output> implements AsyncDisposable {
   readonly #known = new Latest<Known<Output>>({ is: 'unknown' });
   readonly #fallback: Entry<Output> | undefined;
   readonly #unfollow: () => void;
+  /** What the entry that is known was made of. */
+  #opened: KeyValue | undefined;
   #closed: ClosedError | undefined;
 
   /** @internal */
@@ -238,10 +241,11 @@ export class Config<Input, Output> implements AsyncDisposable {
       this.#known.set({ is: 'absent' });
       return;
     }
-    const known = this.#known.value;
-    if (known.is === 'good' && known.entry.revision === stored.modRevision) return;
+    /* Not by its revision alone: after a restore another version can have come to the same one. */
+    if (this.#known.value.is === 'good' && this.#opened !== undefined && isSame(this.#opened, stored)) return;
     try {
       const entry = this.#open(stored);
+      this.#opened = stored;
       this.#known.set({ is: 'good', entry });
       this.#context.rollout.applied(entry.version);
     } catch (error) {

@@ -45,4 +45,12 @@ export const corpus: readonly Find[] = [
     was: 'A coordinator that closed waited as long as a stop of a schedule before it had wanted to: job.test.ts.',
   },
   { seed: 1_322_714_676, was: 'It waited until others could be told the time: peer-clocks.test.ts.' },
+  {
+    seed: 269,
+    was: 'A newcomer took a queue for free after a restore, by what had gone before it: lookout.test.ts.',
+  },
+  {
+    seed: 2_169_071_205,
+    was: 'A config took another version of the same revision for the one that it knew, after a restore: config.test.ts.',
+  },
 ];

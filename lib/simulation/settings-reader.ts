@@ -148,6 +148,7 @@ export class SettingsReader {
     }
     const { writes } = this.#truth;
     let index = this.#next ?? this.#find(change);
+    if (!isOf(writes[index ?? -1], change)) index = this.#overEras(change) ?? index;
     /* A list that was answered from before the backup goes on by history that the backup brought back, and then by what came after it. */
     if (this.machine.readsStale && !isOf(writes[index ?? -1], change)) index = this.#find(change);
     const write = index === undefined ? undefined : writes[index];
@@ -159,6 +160,19 @@ export class SettingsReader {
     }
     this.#next = index === undefined ? undefined : index + 1;
     this.#apply(key, value, revision);
+  }
+
+  /**
+   * The change, if it is the next one but for what was written between two restores: to those who were away meanwhile, and knew just what the
+   * backup had, nothing of that ever was.
+   */
+  #overEras(change: CacheChange): number | undefined {
+    const { writes } = this.#truth;
+    const index = this.#find(change);
+    if (index === undefined || this.#next === undefined || index < this.#next) return undefined;
+    const { era } = writes[index] ?? {};
+    const isGone = writes.slice(this.#next, index).every((write) => write.era !== era);
+    return isGone && isSame(this.#shadow, this.#truth.before(index)) ? index : undefined;
   }
 
   /** The last write that the change can be of. */

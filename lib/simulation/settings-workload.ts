@@ -58,7 +58,7 @@ export class SettingsWorkload implements Workload {
     const cache = coordinator.cache('s/', { freshnessMs });
     const some = coordinator.cache('s/', { keys: 'on-demand', max: 2, freshnessMs });
     const config = coordinator.config<Setting, Setting>('limits', { freshnessMs });
-    const reader = new SettingsReader(this.#world, machine, this.#cached, cache, KEYS);
+    const reader = new SettingsReader(this.#world, machine, this.#cached, cache, [...KEYS, 'probe']);
     this.#settings.set(machine, { cache, some, config, reader });
     void this.#followConfig(machine, config);
     for (let index = 0; index < this.#world.setup.workers; index += 1) void this.#work(machine, random.fork());
@@ -189,9 +189,9 @@ export class SettingsWorkload implements Workload {
   ): void {
     this.#cached.read();
     const own = this.#cached.writes.find((write) => write.value === text);
-    /* What the cache of some keys does not keep, it does not show. */
+    /* What the cache of some keys does not keep, it does not show; one that is closed shows what it had. */
     const shown = by === cache ? cache.stats().revision : by.get(key)?.revision;
-    const isSeen = shown === undefined || shown >= (own?.revision ?? 0n);
+    const isSeen = shown === undefined || shown >= (own?.revision ?? 0n) || machine.state !== 'up';
     if (!isSeen && era === this.#cached.era) {
       this.#world.history.violate('C4 a writer sees its own write', `${machine.name} ${key}=${text}`);
     }
