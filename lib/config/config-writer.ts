@@ -33,6 +33,12 @@ export interface ConfigKeys {
   readonly rollout: string;
 }
 
+/** What has to stand there for a write to be done; 0 is nothing. */
+export interface Expected {
+  readonly version?: number;
+  readonly revision?: bigint;
+}
+
 /**
  * Writes versions of an entry. Each is one transaction: the current value, its copy in history, and the end of the oldest copy. It compares
  * the current value it has looked at, and that its version is new; a version is the newest in history + 1, also after a delete, so that
@@ -67,12 +73,12 @@ export class ConfigWriter {
   /** Resolves to the version and the revision of the write. */
   async set(
     value: Json,
-    ifVersion: number | undefined,
+    expected: Expected,
     signal: AbortSignal,
   ): Promise<{ readonly version: number; readonly revision: bigint }> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const { current, latest } = await this.#look(signal);
-      this.#expectVersion(current, ifVersion);
+      this.#expectCurrent(current, expected);
       const version = latest + 1;
       const text = seal({ version, value, by: this.#instanceId });
       const bytes = Buffer.byteLength(text);
@@ -107,7 +113,7 @@ export class ConfigWriter {
   async delete(ifVersion: number | undefined, signal: AbortSignal): Promise<bigint | undefined> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const { current } = await this.#look(signal);
-      this.#expectVersion(current, ifVersion);
+      this.#expectCurrent(current, ifVersion === undefined ? {} : { version: ifVersion });
       if (current === undefined) return undefined;
       const { succeeded, revision } = await this.#operations.commit(
         {
@@ -168,11 +174,13 @@ export class ConfigWriter {
     return responses.map(entriesOf);
   }
 
-  #expectVersion(current: KeyValue | undefined, ifVersion: number | undefined): void {
-    if (ifVersion === undefined) return;
+  #expectCurrent(current: KeyValue | undefined, expected: Expected): void {
     const version = current === undefined ? 0 : versionOf(current);
-    if (version !== ifVersion)
-      throw this.#conflict(`its version is ${version ?? 'not readable'}, and ${ifVersion} was expected`);
+    if (expected.version !== undefined && version !== expected.version)
+      throw this.#conflict(`its version is ${version ?? 'not readable'}, and ${expected.version} was expected`);
+    const revision = current?.modRevision ?? 0n;
+    if (expected.revision !== undefined && revision !== expected.revision)
+      throw this.#conflict(`its revision is ${revision}, and ${expected.revision} was expected`);
   }
 
   #conflict(why: string): VersionConflictError {

@@ -63,6 +63,25 @@ test('a restored store that has come to the same revision by another version sho
   t.is(limits.get()?.value.perMinute, 3);
 });
 
+test('an update is made against the very write that it was told, not another one of the same version', async (t) => {
+  const { world, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 1 }));
+  const { key, value } = world.cluster.entries('test/config/')[0]!;
+  const told: number[] = [];
+  const updated = await world.settle(
+    limits.update((current) => {
+      told.push(current!.perMinute);
+      /* As a restore does it: the same version, of another history. */
+      if (told.length === 1) {
+        world.cluster.put(key, JSON.stringify({ ...(JSON.parse(value) as object), value: { perMinute: 10 } }));
+      }
+      return { perMinute: current!.perMinute + 1 };
+    }),
+  );
+  t.deepEqual(told, [1, 10]);
+  t.is(updated.value.perMinute, 11);
+});
+
 test('versions go on after a delete, so an old ifVersion never fits a new life', async (t) => {
   const { world, limits } = await ready();
   await world.settle(limits.set({ perMinute: 1 }));

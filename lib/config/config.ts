@@ -29,7 +29,13 @@ import { asPublicError } from '../store/store-error.ts';
 import type { KeyValue } from '../store/store.ts';
 import { Entry, type ConfigEntry } from './config-entry.ts';
 import type { CompleteConfigOptions } from './config-options.ts';
-import { HISTORY_LIMIT, type ConfigKeys, type ConfigVersion, type ConfigWriter } from './config-writer.ts';
+import {
+  HISTORY_LIMIT,
+  type ConfigKeys,
+  type ConfigVersion,
+  type ConfigWriter,
+  type Expected,
+} from './config-writer.ts';
 import { unseal } from './envelope.ts';
 import type { Rollout, RolloutReport } from './rollout.ts';
 import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
@@ -145,14 +151,18 @@ export class Config<Input, Output> implements AsyncDisposable {
    * OutcomeUnknownError, AccessDeniedError.
    */
   async set(value: Input, options: ConfigWriteOptions = {}): Promise<ConfigEntry<Output>> {
-    const ifVersion = this.#checkWrite('set', options);
+    const version = this.#checkWrite('set', options);
+    return this.#set(value, version === undefined ? {} : { version }, options.signal);
+  }
+
+  async #set(value: Input, expected: Expected, caller: AbortSignal | undefined): Promise<ConfigEntry<Output>> {
     const what = `value for config ${JSON.stringify(this.name)}`;
     expectJson(what, value);
     /* A copy without what JSON leaves out, so that what is checked is what will be read. */
     const json = copyOf(value);
     const output = validate(what, this.#options.schema, copyOf(json));
-    return this.#write('set', options.signal, async (signal) => {
-      const { version, revision } = await this.#context.writer.set(json, ifVersion, signal);
+    return this.#write('set', caller, async (signal) => {
+      const { version, revision } = await this.#context.writer.set(json, expected, signal);
       await this.#see(`version ${version} was written`, revision, signal);
       return new Entry(this.#replica, output, version, revision);
     });
@@ -171,7 +181,9 @@ export class Config<Input, Output> implements AsyncDisposable {
         await this.#replica.confirm(signal);
         const current = this.get();
         try {
-          return await this.set(change(current?.value), { ifVersion: current?.version ?? 0, signal });
+          /* By its revision, too: a store that was restored counts some versions again. */
+          const expected = { version: current?.version ?? 0, revision: current?.revision ?? 0n };
+          return await this.#set(change(current?.value), expected, signal);
         } catch (error) {
           if (!(error instanceof VersionConflictError) || attempt === UPDATE_ATTEMPTS) throw error;
         }
