@@ -266,8 +266,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an update does not compare',
     file: 'config/config',
-    from: 'ifVersion: current?.version ?? 0',
-    to: 'ifVersion: undefined',
+    from: 'await this.#set(change(current?.value), expected, signal)',
+    to: 'await this.#set(change(current?.value), {}, signal)',
     caughtBy: 100,
   },
   {

@@ -17,21 +17,21 @@ interface Floor {
 const JUDGED_FROM_SEEDS = 200;
 
 /** Of each kind. One that never strikes is not tested at all. */
-const FAULTS_PER_1000 = 60;
+const FAULTS_PER_1000 = 200;
 
 const floors: readonly Floor[] = [
   { name: 'virtual seconds', per1000: 57_600, why: '5,000 seeds are to be 80 hours of trouble' },
-  { name: 'operations', per1000: 20_000, why: 'workers wait for something that does not come' },
-  { name: 'grants', per1000: 5_000, why: 'nobody gets a lock, or is elected' },
-  { name: 'losses', per1000: 300, why: 'holders are never cut off for longer than their lease' },
-  { name: 'hand-overs between machines', per1000: 2_000, why: 'tokens are compared only within one machine' },
-  { name: 'keys passed on', per1000: 300, why: 'no key has a second holder, or rests' },
-  { name: 'updates accepted', per1000: 3_000, why: 'the guarded counter is not used' },
-  { name: 'updates refused', per1000: 100, why: 'no stale token ever comes to the guard' },
-  { name: 'updates lost without a guard', per1000: 100, why: 'the guard has nothing to prevent' },
-  { name: 'ticks started', per1000: 3_000, why: 'no job is led' },
-  { name: 'ticks missed', per1000: 100, why: 'nothing ever keeps a job from its ticks' },
-  { name: 'machines that served from a file', per1000: 20, why: 'no process starts cold, or none finds a file' },
+  { name: 'operations', per1000: 140_000, why: 'workers wait for something that does not come' },
+  { name: 'grants', per1000: 30_000, why: 'nobody gets a lock, or is elected' },
+  { name: 'losses', per1000: 600, why: 'holders are never cut off for longer than their lease' },
+  { name: 'hand-overs between machines', per1000: 20_000, why: 'tokens are compared only within one machine' },
+  { name: 'keys passed on', per1000: 1_200, why: 'no key has a second holder, or rests' },
+  { name: 'updates accepted', per1000: 30_000, why: 'the guarded counter is not used' },
+  { name: 'updates refused', per1000: 3_000, why: 'no stale token ever comes to the guard' },
+  { name: 'updates lost without a guard', per1000: 3_000, why: 'the guard has nothing to prevent' },
+  { name: 'ticks started', per1000: 6_000, why: 'no job is led' },
+  { name: 'ticks missed', per1000: 4_000, why: 'nothing ever keeps a job from its ticks' },
+  { name: 'machines that served from a file', per1000: 400, why: 'no process starts cold, or none finds a file' },
 ];
 
 export interface Shortfall extends Floor {
