@@ -5,7 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { Pool, type PoolClient } from 'pg';
-import { CoordinationUnavailableError, OutcomeUnknownError, StaleTokenError } from '../../lib/errors.ts';
+import {
+  CoordinationUnavailableError,
+  LimitExceededError,
+  OutcomeUnknownError,
+  StaleTokenError,
+} from '../../lib/errors.ts';
 import { postgresGuard } from '../../lib/guards/postgres.ts';
 import { PostgresServer } from '../servers/postgres-server.ts';
 import { killAtExit } from '../servers/server-process.ts';
@@ -124,6 +129,53 @@ for (const isolation of ['read committed', 'repeatable read', 'serializable'] as
     if (isolation === 'read committed') t.is(retries, 0);
   });
 }
+
+test('work with an idempotency key is done once, whoever comes with it again, and its result is remembered', async (t) => {
+  await newCounter('once');
+  let done = 0;
+  const attempt = (token: bigint, idempotencyKey: string) =>
+    guard.transaction(
+      pool,
+      'once',
+      token,
+      async (tx) => {
+        done += 1;
+        const count = (await countOf('once', tx)) + 1;
+        await setCount(tx, 'once', count);
+        return { count };
+      },
+      { idempotencyKey },
+    );
+  const all = await Promise.all(Array.from({ length: 8 }, () => attempt(7n, 'pay 42')));
+  t.deepEqual(
+    all,
+    Array.from({ length: 8 }, () => ({ count: 1 })),
+  );
+  t.is(done, 1);
+  t.deepEqual(await attempt(8n, 'pay 42'), { count: 1 }, 'a later holder takes it up');
+  t.deepEqual(await attempt(8n, 'pay 43'), { count: 2 });
+  await t.throwsAsync(attempt(7n, 'pay 42'), { instanceOf: StaleTokenError }, 'the token decides first');
+  t.is(await guard.forget(pool, { olderThanMs: 60_000 }), 0);
+  t.true((await guard.forget(pool, { olderThanMs: 0 })) >= 2);
+  t.deepEqual(await attempt(8n, 'pay 42'), { count: 3 });
+});
+
+test('work that fails leaves its key free, and one that returns nothing is remembered, too', async (t) => {
+  const attempt = (work: () => unknown) =>
+    guard.transaction(pool, 'fails', 1n, async () => work(), { idempotencyKey: 'a' });
+  await t.throwsAsync(
+    attempt(() => {
+      throw new Error('not today');
+    }),
+    { message: 'not today' },
+  );
+  await t.throwsAsync(
+    attempt(() => 'x'.repeat(70_000)),
+    { instanceOf: LimitExceededError },
+  );
+  t.is(await attempt(() => undefined), undefined);
+  t.is(await attempt(() => t.fail('it is done again')), undefined);
+});
 
 test('tokens presented from many connections: what is accepted never decreases, and the greatest stays', async (t) => {
   await pool.query('create table accepted (id serial, token bigint)');
@@ -302,6 +354,31 @@ test.serial('an unanswered COMMIT is an unknown outcome, and here it was applied
     const tookMs = performance.now() - startedAt;
     t.true(tookMs < 500 + 250, `${tookMs} ms`);
     t.is(await countOf('unanswered'), 1);
+  });
+});
+
+test.serial('an unanswered COMMIT of work with an idempotency key is answered by another attempt', async (t) => {
+  await newCounter('repeated');
+  await withProxy(async (proxy, far) => {
+    const attempt = (by: Pool, before: () => void) =>
+      guard.transaction(
+        by,
+        'repeated',
+        1n,
+        async (tx) => {
+          const count = (await countOf('repeated', tx)) + 1;
+          await setCount(tx, 'repeated', count);
+          before();
+          return count;
+        },
+        { deadlineMs: 1_000, idempotencyKey: 'raise' },
+      );
+    await t.throwsAsync(
+      attempt(far, () => proxy.dropAnswers()),
+      { instanceOf: Error },
+    );
+    t.is(await attempt(pool, () => {}), 1);
+    t.is(await countOf('repeated'), 1);
   });
 });
 

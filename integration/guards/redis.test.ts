@@ -115,6 +115,26 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
     t.deepEqual(await guard.run(resource, 3n, "return redis.status_reply('PONG')"), 'PONG');
   });
 
+  test(`${name}: a script with an idempotency key runs once, and what it returned is remembered`, async (t) => {
+    const guard = redisGuard(await open(name));
+    const resource = `once by ${name}`;
+    const keys = [guard.keys(resource).value];
+    const run = (token: bigint, idempotencyKey: string, script: string) =>
+      guard.run(resource, token, script, { keys, args: ['5'], idempotencyKey });
+    const raise = "return { redis.call('INCRBY', KEYS[1], ARGV[1]), 'a\\0b', #KEYS }";
+    const first = await run(3n, 'pay 42', raise);
+    t.deepEqual(await run(3n, 'pay 42', raise), first);
+    t.deepEqual(await run(4n, 'pay 42', raise), first, 'a later holder takes it up');
+    t.is(await guard.get(resource, 4n), '5');
+    await t.throwsAsync(run(3n, 'pay 42', raise), { instanceOf: StaleTokenError });
+    await run(4n, 'pay 43', raise);
+    t.is(await guard.get(resource, 4n), '10');
+    t.is(await run(4n, 'nothing', 'return'), undefined);
+    t.is(await run(4n, 'nothing', "return redis.call('INCRBY', KEYS[1], 1)"), undefined);
+    await t.throwsAsync(run(4n, 'fails', "return redis.error_reply('ERR not today')"), { message: /not today/ });
+    t.is(await run(4n, 'fails', 'return 1'), 1, 'what failed is not remembered');
+  });
+
   test(`${name}: an error of the script is the client's own, and no unknown outcome`, async (t) => {
     const guard = redisGuard(await open(name));
     const resource = `error by ${name}`;

@@ -18,7 +18,7 @@ function answering(...answers: readonly (readonly unknown[])[]): PostgresClient 
   };
 }
 
-for (const table of ['holdfast_fence', 'app.fence', '_x', 'Mixed_Case1', 'a'.repeat(63)]) {
+for (const table of ['holdfast_fence', 'app.fence', '_x', 'Mixed_Case1', 'a'.repeat(58)]) {
   test(`the table ${table} is used as written, and quoted`, async (t) => {
     const client = answering();
     await postgresGuard({ table }).migrate(client);
@@ -27,11 +27,13 @@ for (const table of ['holdfast_fence', 'app.fence', '_x', 'Mixed_Case1', 'a'.rep
       .map((part) => `"${part}"`)
       .join('.');
     t.is(client.sent[0]?.[1], quoted);
-    t.true(String(client.sent[1]?.[0]).includes(`create table if not exists ${quoted} (`));
+    const created = String(client.sent[1]?.[0]);
+    t.true(created.includes(`create table if not exists ${quoted} (`));
+    t.true(created.includes(`create table if not exists ${quoted.slice(0, -1)}_done" (`));
   });
 }
 
-for (const table of ['', '.', 'a.', 'a.b.c', 'a b', 'a"b', "a'b", 'a;drop', '1a', 'é', 'a'.repeat(64), 42, null]) {
+for (const table of ['', '.', 'a.', 'a.b.c', 'a b', 'a"b', "a'b", 'a;drop', '1a', 'é', 'a'.repeat(59), 42, null]) {
   test(`the table ${inspect(table)} is a TypeError`, (t) => {
     t.throws(() => postgresGuard({ table: table as string }), { instanceOf: TypeError, message: /^Expected table/ });
   });

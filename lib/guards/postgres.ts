@@ -29,7 +29,7 @@
  * into one transaction, or its reading transaction has to commit, too.
  */
 import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
-import { StaleTokenError } from '../errors.ts';
+import { LimitExceededError, StaleTokenError } from '../errors.ts';
 import { expectToken } from '../queue/token.ts';
 import { abortable } from '../runtime/abort.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -66,7 +66,19 @@ export interface GuardedTransactionOptions {
   readonly deadlineMs?: number | undefined;
   /** @default 'read committed' */
   readonly isolation?: Isolation | undefined;
+  /**
+   * A name of this piece of work on this resource, of 1 to 1,024 bytes, the same for each attempt at it. It is written down in the same
+   * transaction, with the result, which has to be JSON of at most 64 KiB: who comes with it again gets that result, and the work
+   * is not done again. So an OutcomeUnknownError can be answered by another attempt.
+   * @default the work is done each time
+   */
+  readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface ForgetOptions extends CheckOptions {
+  /** By PostgreSQL's clock, in milliseconds. Longer than anybody would repeat anything. */
+  readonly olderThanMs: number;
 }
 
 /** The client that a pool gives out. The first form is pg's, whose `connect` also takes a callback. */
@@ -94,7 +106,8 @@ export interface PostgresGuard {
    *
    * Rejects with what `work` threw, a StaleTokenError, PostgreSQL's own error (55P03: the row stayed locked; 40001: try again), a
    * CoordinationUnavailableError (no answer in time or no connection) or a LockLostError: each of these after a rollback, with
-   * nothing written. Rejects with an OutcomeUnknownError if COMMIT was sent and not answered: it may have been applied.
+   * nothing written. Rejects with an OutcomeUnknownError if COMMIT was sent and not answered: it may have been applied. With an
+   * `idempotencyKey` the same call again tells.
    */
   transaction<Pool extends PostgresPool, Result>(
     pool: Pool,
@@ -103,6 +116,9 @@ export interface PostgresGuard {
     work: (tx: ClientOf<Pool>, context: { readonly signal: AbortSignal }) => Promise<Result> | Result,
     options?: GuardedTransactionOptions,
   ): Promise<Result>;
+
+  /** Forgets work with an idempotency key that was done longer ago than that. Resolves to how many were forgotten. */
+  forget(pool: PostgresClient, options: ForgetOptions): Promise<number>;
 }
 
 /** About the TTL of a session: longer than that, the holder would have to renew in any case. */
@@ -119,7 +135,7 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
       expectClient('pool', pool);
       expectSignal(signal)?.throwIfAborted();
       // Creating a table needs a right that a service may lack, even where the table exists already: so look first.
-      const found = await abortable(pool.query('select 1 where to_regclass($1) is not null', [table]), signal);
+      const found = await abortable(pool.query(statements.isThere, [table, doneTable(table)]), signal);
       if (found.rows.length > 0) return;
       await abortable(pool.query(statements.create), signal);
     },
@@ -144,8 +160,10 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
       expectResource(resource);
       expectToken(token);
       expectFunction('work', work);
-      expectOptions('transaction', options, ['held', 'deadlineMs', 'isolation', 'signal']);
+      expectOptions('transaction', options, ['held', 'deadlineMs', 'isolation', 'idempotencyKey', 'signal']);
       const { held, deadlineMs = DEFAULT_DEADLINE_MS, isolation = 'read committed', signal } = options;
+      const { idempotencyKey } = options;
+      if (idempotencyKey !== undefined) expectResource(idempotencyKey, 'idempotencyKey');
       expectDuration('deadlineMs', deadlineMs, 1);
       expectSignal(signal);
       if (!isIsolation(isolation))
@@ -157,12 +175,48 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
         pool,
         async (tx, context) => {
           await guard.check(tx, resource, token, context);
-          return await work(tx as ClientOf<typeof pool>, context);
+          const act = async () => work(tx as ClientOf<typeof pool>, context);
+          return idempotencyKey === undefined ? act() : once(tx, resource, idempotencyKey, act);
         },
         { held, deadlineMs, isolation, signal },
       );
     },
+
+    async forget(pool, options) {
+      expectClient('pool', pool);
+      expectOptions('forget', options, ['olderThanMs', 'signal']);
+      const { olderThanMs, signal } = options;
+      expectDuration('olderThanMs', olderThanMs);
+      expectSignal(signal)?.throwIfAborted();
+      const { rows } = await abortable(pool.query(statements.forget, [olderThanMs]), signal);
+      return Number((rows[0] as { count: string } | undefined)?.count ?? 0);
+    },
   };
+
+  /** Under the lock of the fence's row, so nobody else is at the same work. */
+  async function once<Result>(
+    tx: PostgresClient,
+    resource: string,
+    key: string,
+    act: () => Promise<Result>,
+  ): Promise<Result> {
+    const begun = await tx.query(statements.begin, [resource, key]);
+    if (begun.rows.length === 0) {
+      const done = await tx.query(statements.done, [resource, key]);
+      const { result } = done.rows[0] as { readonly result: string | null };
+      return (result === null ? undefined : JSON.parse(result)) as Result;
+    }
+    const result = await act();
+    const text = result === undefined ? null : JSON.stringify(result);
+    if (text !== null && Buffer.byteLength(text) > MAX_RESULT_BYTES) {
+      throw new LimitExceededError(
+        `The result of ${show(key)} has more than ${MAX_RESULT_BYTES} bytes, and is to be written down. Nothing was written.`,
+      );
+    }
+    await tx.query(statements.finish, [resource, key, text]);
+    return result;
+  }
+
   return guard;
 }
 
@@ -170,25 +224,49 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
  * The token travels as decimal text in both directions: a driver may turn a bigint column into a double. The names of resources are
  * compared byte by byte ("C"), so that an update of the system's collations cannot damage the index and give a resource two rows.
  */
-function statementsFor(table: string): { readonly create: string; readonly raise: string; readonly read: string } {
+function statementsFor(table: string): Readonly<Record<Statement, string>> {
+  const done = doneTable(table);
   return {
+    isThere: 'select 1 where to_regclass($1) is not null and to_regclass($2) is not null',
     // One simple query is one transaction. The lock is there because "if not exists" alone fails when two create at once.
     create: `select pg_advisory_xact_lock(hashtextextended('holdfast ${table}', 0));
       create table if not exists ${table} (
         resource text collate "C" primary key,
         token bigint not null check (token > 0),
         raised_at timestamptz not null default now()
+      );
+      create table if not exists ${done} (
+        resource text collate "C",
+        key text collate "C",
+        result text,
+        done_at timestamptz not null default now(),
+        primary key (resource, key)
       )`,
     raise: `insert into ${table} as fence (resource, token) values ($1::text, $2::bigint)
       on conflict (resource) do update set token = excluded.token, raised_at = now()
       where excluded.token >= fence.token
       returning fence.token::text as token`,
     read: `select token::text as token from ${table} where resource = $1::text`,
+    begin: `insert into ${done} (resource, key) values ($1::text, $2::text) on conflict do nothing returning key`,
+    done: `select result from ${done} where resource = $1::text and key = $2::text`,
+    finish: `update ${done} set result = $3::text where resource = $1::text and key = $2::text`,
+    forget: `with gone as (
+        delete from ${done} where done_at < now() - $1::double precision * interval '1 millisecond' returning 1
+      ) select count(*)::text as count from gone`,
   };
 }
 
-/** PostgreSQL cuts longer names silently, and two guards would share one table. */
-const MAX_IDENTIFIER_LENGTH = 63;
+/** Of the table of fences, quoted as that is: where work with an idempotency key is written down. */
+function doneTable(table: string): string {
+  return `${table.slice(0, -1)}_done"`;
+}
+
+type Statement = 'isThere' | 'create' | 'raise' | 'read' | 'begin' | 'done' | 'finish' | 'forget';
+
+const MAX_RESULT_BYTES = 64 * 1_024;
+
+/** PostgreSQL cuts names of more than 63 silently, and two guards would share one table; `_done` is added to one. */
+const MAX_IDENTIFIER_LENGTH = 58;
 
 function quoteTable(table: string): string {
   const parts = typeof table === 'string' ? table.split('.') : [];

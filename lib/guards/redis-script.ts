@@ -29,10 +29,26 @@ export const SET_SCRIPT: string = `${CHECK} redis.call('SET', KEYS[2], ARGV[2]) 
 
 /** KEYS: the fence and those of the script. ARGV: the token and those of the script, which sees its own from 1 as usual. */
 export function checkedScript(script: string): string {
+  return `${CHECK} ${running(script, 1)} return {'ok', result}`;
+}
+
+/**
+ * The same, once: what it returned is written down, in a form that keeps integers of 64 bits and bytes. KEYS: the fence, where that is, those of
+ * the script. ARGV: the token, for how many milliseconds, those of the script.
+ */
+export function onceScript(script: string): string {
   return (
-    `${CHECK} local keys, args = {}, {} for i = 2, #KEYS do keys[i - 1] = KEYS[i] end for i = 2, #ARGV do args[i - 1] = ARGV[i] end` +
+    `${CHECK} local done = redis.call('GET', KEYS[2]) if done then return {'ok', cmsgpack.unpack(done)[1]} end` +
+    ` ${running(script, 2)} redis.call('SET', KEYS[2], cmsgpack.pack({result}), 'PX', ARGV[2]) return {'ok', result}`
+  );
+}
+
+/** Makes `result` of the script, which has the keys and arguments after the first few; its error is the whole's. */
+function running(script: string, first: number): string {
+  return (
+    `local keys, args = {}, {} for i = ${first + 1}, #KEYS do keys[i - ${first}] = KEYS[i] end for i = ${first + 1}, #ARGV do args[i - ${first}] = ARGV[i] end` +
     ` local result = (function(KEYS, ARGV) ${script}\n end)(keys, args)` +
-    ` if type(result) == 'table' and result.err then return result end return {'ok', result}`
+    ` if type(result) == 'table' and result.err then return result end`
   );
 }
 

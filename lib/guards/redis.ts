@@ -14,11 +14,11 @@
  * - Writers that do not use the guard.
  * - That nothing was written when a script given to `run` fails half way: Redis does not roll back.
  */
-import { expectDuration, expectOptions, expectSignal, expectText, show } from '../arguments.ts';
+import { expectDuration, expectOptions, expectSignal, expectText, expectWholeNumber, show } from '../arguments.ts';
 import { expectToken } from '../queue/token.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { closingsOf, evaluatorOf, type IoredisClient, type NodeRedisClient, type RedisClient } from './redis-client.ts';
-import { callScript, checkedScript, CHECK_SCRIPT, GET_SCRIPT, SET_SCRIPT, text } from './redis-script.ts';
+import { callScript, checkedScript, CHECK_SCRIPT, GET_SCRIPT, onceScript, SET_SCRIPT, text } from './redis-script.ts';
 import { expectResource } from './resource.ts';
 
 export type { IoredisClient, NodeRedisClient, RedisClient };
@@ -45,6 +45,18 @@ export interface RedisRunOptions extends RedisCallOptions {
   readonly keys?: readonly string[] | undefined;
   /** What the script finds as ARGV. */
   readonly args?: readonly string[] | undefined;
+  /**
+   * A name of this piece of work on this resource, of 1 to 1,024 bytes, the same for each attempt at it. It is written down by the same
+   * script, with what that returns: who comes with it again within `keepMs` gets that, and the script does not run again. So an
+   * OutcomeUnknownError can be answered by another attempt.
+   * @default the script runs each time
+   */
+  readonly idempotencyKey?: string | undefined;
+  /**
+   * For how long that is remembered, in milliseconds. Longer than anybody would repeat anything.
+   * @default 86_400_000, a day
+   */
+  readonly keepMs?: number | undefined;
 }
 
 /**
@@ -67,6 +79,8 @@ export interface RedisGuard {
   /** The keys of a resource. Others may read the value, and must write neither. */
   keys(resource: string): { readonly fence: string; readonly value: string };
 }
+
+const DAY_MS = 86_400_000;
 
 export function redisGuard(redis: RedisClient, options: RedisGuardOptions = {}): RedisGuard {
   const evaluate = evaluatorOf(redis);
@@ -132,17 +146,17 @@ export function redisGuard(redis: RedisClient, options: RedisGuardOptions = {}):
     async run(resource, token, script, options = {}) {
       const { fence } = keysOf(resource);
       expectText('script', script);
-      expectOptions('run', options, ['keys', 'args', 'signal']);
-      const { keys = [], args = [], signal } = options;
+      expectOptions('run', options, ['keys', 'args', 'idempotencyKey', 'keepMs', 'signal']);
+      const { keys = [], args = [], idempotencyKey, keepMs = DAY_MS, signal } = options;
       expectTexts('keys', keys);
       expectTexts('args', args);
-      const result = await call(resource, token, checkedScript(script), {
-        keys: [fence, ...keys],
-        args,
-        signal,
-        writes: true,
-      });
-      return result ?? undefined;
+      expectWholeNumber('keepMs', keepMs, 1, Number.MAX_SAFE_INTEGER);
+      const plain = { keys: [fence, ...keys], args, signal, writes: true };
+      if (idempotencyKey === undefined) return (await call(resource, token, checkedScript(script), plain)) ?? undefined;
+      expectResource(idempotencyKey, 'idempotencyKey');
+      const done = `${fence.slice(0, -'fence'.length)}done:${idempotencyKey}`;
+      const once = { ...plain, keys: [fence, done, ...keys], args: [String(keepMs), ...args] };
+      return (await call(resource, token, onceScript(script), once)) ?? undefined;
     },
   };
 }

@@ -7,10 +7,10 @@ export const MAX_RESOURCE_BYTES = 1_024;
  * Checks the name of a resource, the same for every guard, so that a name that works with one works with all. A NUL has no place in
  * PostgreSQL's text, and lone surrogates would all be written as the same replacement character: two resources would share a fence.
  */
-export function expectResource(resource: string): void {
+export function expectResource(resource: string, option = 'resource'): void {
   if (!isResource(resource)) {
     throw new TypeError(
-      `Expected resource to be text of 1 to ${MAX_RESOURCE_BYTES} bytes in UTF-8, without NUL and lone surrogates, got ${show(resource)}`,
+      `Expected ${option} to be text of 1 to ${MAX_RESOURCE_BYTES} bytes in UTF-8, without NUL and lone surrogates, got ${show(resource)}`,
     );
   }
 }
