@@ -14,6 +14,8 @@ import { ClosedError, CoordinationUnavailableError } from './errors.ts';
 import { Health, type HealthStatus } from './health/health.ts';
 import { FencedLock, type LockOptions } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
+import { ReadWriteLock } from './lock/read-write-lock.ts';
+import { Semaphore, type SemaphoreOptions } from './lock/semaphore.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import { Replicas } from './replica/replicas.ts';
 import { SnapshotFolder } from './replica/snapshot.ts';
@@ -190,6 +192,16 @@ export class Coordinator implements AsyncDisposable {
     const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
     const locks = ordered.map((name) => this.lock(name, options));
     return new LockSet(this.#runtime, locks);
+  }
+
+  /** A number of permits over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  semaphore(name: string, options: SemaphoreOptions): Semaphore {
+    return new Semaphore(this.#contests, name, options);
+  }
+
+  /** A lock to read together or to write alone, over all processes of the namespace that use the same name. No I/O. */
+  readWriteLock(name: string): ReadWriteLock {
+    return new ReadWriteLock(this.#contests, name);
   }
 
   /** An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. */

@@ -38,10 +38,13 @@ export {
   type ErrorCode,
 } from './errors.ts';
 export type { HealthState, HealthStatus } from './health/health.ts';
-export type { AcquireOptions, CallSignal, FencedLock, LockOptions } from './lock/fenced-lock.ts';
+export type { FencedLock, LockOptions } from './lock/fenced-lock.ts';
 export type { HeldLock } from './lock/held-lock.ts';
 export type { HeldLocks, LockSet } from './lock/lock-set.ts';
-export type { Contender, Holder, QueueReport } from './queue/inspect.ts';
+export type { AcquireOptions, CallSignal, Lockable } from './lock/lockable.ts';
+export type { ReadWriteLock, SharedLock } from './lock/read-write-lock.ts';
+export type { HeldPermit, Semaphore, SemaphoreOptions } from './lock/semaphore.ts';
+export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { StalenessOptions } from './replica/staleness.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';

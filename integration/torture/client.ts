@@ -7,7 +7,7 @@ import { createCoordinator } from '../../lib/index.ts';
 import { cacheWork } from './cache-work.ts';
 import type { ClientOptions } from './client-process.ts';
 import { configWork } from './config-work.ts';
-import { electionWork, lockWork, scheduleWork } from './exclusive-work.ts';
+import { electionWork, lockWork, scheduleWork, sharedWork } from './exclusive-work.ts';
 import { SAMPLE_RESOURCES_MS } from './growth.ts';
 import { Recorder } from './recorder.ts';
 
@@ -28,6 +28,7 @@ await Promise.all([
   /* Two, which wait behind one ticket. */
   lockWork(client, options.registerUrl),
   lockWork(client, options.registerUrl),
+  sharedWork(client),
   electionWork(client),
   cacheWork(client),
   configWork(client),

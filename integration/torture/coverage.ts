@@ -1,4 +1,4 @@
-import { workloads, type History, type HistoryEvent, type Workload } from './history.ts';
+import { workloadOf, workloads, type History, type HistoryEvent, type Workload } from './history.ts';
 import type { Hit } from './nemesis.ts';
 
 /** How often a fault hit a workload at work. */
@@ -14,6 +14,7 @@ export const LEAST_HITS = 2;
 /** What counts as at work. Who only waits for a leadership or for a tick is not; the lock goes round all the time. */
 const SIGNS: Record<Workload, (event: HistoryEvent) => boolean> = {
   lock: (event) => event.kind === 'settled' || (event.kind === 'held' && event.workload === 'lock'),
+  shared: (event) => event.kind === 'held' && workloadOf(event.workload) === 'shared',
   election: (event) => event.kind === 'held' && event.workload === 'election',
   cache: (event) => event.kind === 'served' && event.workload === 'cache',
   config: (event) => event.kind === 'served' && event.workload === 'config',
@@ -21,7 +22,14 @@ const SIGNS: Record<Workload, (event: HistoryEvent) => boolean> = {
 };
 
 /** A sign of work may be so much older than the fault. */
-const RECENT_MS: Record<Workload, number> = { lock: 500, election: 200, cache: 500, config: 1_000, schedule: 1_500 };
+const RECENT_MS: Record<Workload, number> = {
+  lock: 500,
+  shared: 500,
+  election: 200,
+  cache: 500,
+  config: 1_000,
+  schedule: 1_500,
+};
 
 /** By fault and workload, how often the hit client (any client, where etcd was hit) was at work when it began. */
 export function cellsOf(faults: readonly string[], hits: readonly Hit[], histories: readonly History[]): Cell[] {

@@ -1,7 +1,8 @@
 /** The workloads of which one process at a time does the work. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Coordinator } from '../../lib/index.ts';
+import type { Coordinator, HeldLock, Lockable } from '../../lib/index.ts';
 import { machineMs } from '../election/machine-clock.ts';
+import type { Exclusive } from './history.ts';
 import type { Recorder } from './recorder.ts';
 import { ask } from './register.ts';
 
@@ -21,6 +22,8 @@ const WORK_MS = 40;
 const LONG_WORKS = 4;
 const LONG_WORK_MS = 400;
 const IDLE_MS = 60;
+/** One in so many turns at the catalogue writes it. */
+const WRITES = 4;
 const SHORTEST_TERM_MS = 1_500;
 const LONGEST_TERM_MS = 6_000;
 
@@ -63,6 +66,39 @@ export async function lockWork({ coordinator, recorder, deadlineMs }: Client, re
       if ((await ask(registerUrl, { kind: 'write', counter, token, value: value + 1, write })) === undefined)
         throw Object.assign(new Error('The guard refused it.'), { code: 'STALE_TOKEN' });
     });
+  }
+}
+
+/** Has a seat of two for a while, then reads a catalogue, and now and then writes it. */
+export async function sharedWork({ coordinator, recorder, deadlineMs }: Client): Promise<never> {
+  const seats = coordinator.semaphore('seats', { permits: 2 });
+  const catalogue = coordinator.readWriteLock('catalogue');
+  for (;;) {
+    await use('permit', seats, (held) => (held.slot === 0 ? 'permit 0' : 'permit 1'));
+    if (upTo(WRITES) < 1) await use('write', catalogue.write(), () => 'write');
+    else await use('read', catalogue.read(), () => undefined);
+    await sleep(upTo(IDLE_MS));
+  }
+
+  async function use<Held extends HeldLock>(
+    what: string,
+    lock: Lockable<Held>,
+    exclusive: (held: Held) => Exclusive | undefined,
+  ): Promise<void> {
+    const since = machineMs();
+    const acquired = await recorder.call({ workload: 'shared', what: `acquire ${what}`, limitMs: ACQUIRE_MS }, () =>
+      lock.acquire({ timeoutMs: ACQUIRE_MS }),
+    );
+    if (!('result' in acquired)) {
+      await sleep(RETRY_MS);
+      return;
+    }
+    const held = acquired.result;
+    const kind = exclusive(held);
+    if (kind !== undefined) recorder.granted(kind, held, since);
+    await sleep(upTo(WORK_MS));
+    if (kind !== undefined) recorder.sample(kind, held);
+    await recorder.call({ workload: 'shared', what: `release ${what}`, limitMs: deadlineMs }, () => held.release());
   }
 }
 

@@ -11,7 +11,7 @@ export interface Floors {
   readonly faults: number;
   /** Hits of each fault that comes again and again: one alone may have met nobody at work. */
   readonly hitsOfEach: number;
-  /** Cells of workload and fault with {@link LEAST_HITS} hits; at most five for each fault. */
+  /** Cells of workload and fault with {@link LEAST_HITS} hits; at most six for each fault. */
   readonly cells: number;
   /** What came of each workload. Elections are long, and a job has a tick a second. */
   readonly operations: Readonly<Record<Workload, number>>;
@@ -31,8 +31,8 @@ export interface Floors {
 export const MATRIX: Floors = {
   faults: 150,
   hitsOfEach: 2,
-  cells: 60,
-  operations: { lock: 300, election: 20, cache: 600, config: 200, schedule: 80 },
+  cells: 75,
+  operations: { lock: 300, shared: 300, election: 20, cache: 600, config: 200, schedule: 80 },
   handovers: { lock: 60, election: 15 },
   refused: 1,
   lost: 1,
@@ -47,7 +47,14 @@ export function floorsFor(minutes: number): Floors {
     faults: each(8),
     hitsOfEach: 0,
     cells: 0,
-    operations: { lock: each(40), election: each(3), cache: each(80), config: each(25), schedule: each(10) },
+    operations: {
+      lock: each(40),
+      shared: each(40),
+      election: each(3),
+      cache: each(80),
+      config: each(25),
+      schedule: each(10),
+    },
     handovers: { lock: each(8), election: each(2) },
     refused: each(0.1),
     lost: each(0.1),

@@ -17,8 +17,16 @@ export type HistoryEvent =
   /** Its event loop did not come round in between: it was stopped, or starved. */
   | { readonly kind: 'stall'; readonly from: number; readonly at: number };
 
-export type Workload = 'lock' | 'election' | 'cache' | 'config' | 'schedule';
-export const workloads: readonly Workload[] = ['lock', 'election', 'cache', 'config', 'schedule'];
+export type Workload = 'lock' | 'shared' | 'election' | 'cache' | 'config' | 'schedule';
+export const workloads: readonly Workload[] = ['lock', 'shared', 'election', 'cache', 'config', 'schedule'];
+
+/** What one process has at a time; each slot of the semaphore is one. Those but for the first two are of the workload `shared`. */
+export type Exclusive = 'lock' | 'election' | 'permit 0' | 'permit 1' | 'write';
+export const exclusives: readonly Exclusive[] = ['lock', 'election', 'permit 0', 'permit 1', 'write'];
+
+export function workloadOf(exclusive: Exclusive): Workload {
+  return exclusive === 'lock' || exclusive === 'election' ? exclusive : 'shared';
+}
 
 export interface Call {
   readonly kind: 'call';
@@ -48,7 +56,7 @@ export interface Settled {
 /** A lock or a leadership was granted; `since`: when it was asked for. */
 export interface Granted {
   readonly kind: 'granted';
-  readonly workload: 'lock' | 'election';
+  readonly workload: Exclusive;
   readonly token: bigint;
   readonly since: number;
   readonly at: number;
@@ -57,7 +65,7 @@ export interface Granted {
 /** `isHeld()` was true; taken before asking, so the belief lasted at least until then. */
 export interface Held {
   readonly kind: 'held';
-  readonly workload: 'lock' | 'election';
+  readonly workload: Exclusive;
   readonly token: bigint;
   readonly at: number;
 }
@@ -65,7 +73,7 @@ export interface Held {
 /** The signal of a lock or a leadership said so. */
 export interface Lost {
   readonly kind: 'lost';
-  readonly workload: 'lock' | 'election';
+  readonly workload: Exclusive;
   readonly token: bigint;
   readonly at: number;
 }

@@ -5,7 +5,7 @@ import { CACHE } from './cache-work.ts';
 import { CONFIG } from './config-work.ts';
 import type { Era } from './eras.ts';
 import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
-import { workloads, type History, type Workload } from './history.ts';
+import { exclusives, workloads, type History, type Workload } from './history.ts';
 import type { Round } from './nemesis.ts';
 import type { AcceptedWrite } from './register.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites, type Ended } from './settling.ts';
@@ -64,7 +64,7 @@ export function judge(evidence: Evidence): Judgement {
   /* Tokens, beliefs and the register outlast a restore. */
   const stalls = allStalls(histories);
   const leaseOf = leasesOf(eras);
-  for (const workload of ['lock', 'election'] as const) {
+  for (const workload of exclusives) {
     const tenures = tenuresOf(histories, workload);
     const verdict = judgeTenures(workload, { tenures, disturbances, leaseOf, stalls, ttlMs });
     violations.push(...verdict.violations);
@@ -185,7 +185,7 @@ function counts(
   histories: readonly History[],
   calls: readonly Ended[],
 ): Pick<Judgement, 'operations' | 'endings' | 'checked'> {
-  const operations: Record<Workload, number> = { lock: 0, election: 0, cache: 0, config: 0, schedule: 0 };
+  const operations: Record<Workload, number> = { lock: 0, shared: 0, election: 0, cache: 0, config: 0, schedule: 0 };
   const endings = new Map<string, number>();
   for (const { call, settled } of calls) {
     const how =

@@ -1,5 +1,5 @@
 import { machineMs } from '../election/machine-clock.ts';
-import { append, type Call, type HistoryEvent, type Workload } from './history.ts';
+import { append, workloadOf, type Call, type Exclusive, type HistoryEvent, type Workload } from './history.ts';
 
 const SAMPLE_MS = 10;
 
@@ -41,7 +41,7 @@ export type Progress = { readonly workload: Workload } | { readonly about: 'to w
 /** Writes down what the workloads of one process do and see. */
 export class Recorder {
   readonly #file: string;
-  readonly #tenures: { readonly workload: 'lock' | 'election'; readonly tenure: Tenure }[] = [];
+  readonly #tenures: { readonly workload: Exclusive; readonly tenure: Tenure }[] = [];
   readonly #progressedAt = new Map<Workload, number>();
   #calls = 0;
   #sampledAt = machineMs();
@@ -115,7 +115,7 @@ export class Recorder {
   }
 
   /** From now on it is written down for as long as it is held. */
-  granted(workload: 'lock' | 'election', tenure: Tenure, since: number): void {
+  granted(workload: Exclusive, tenure: Tenure, since: number): void {
     const at = machineMs();
     this.write({ kind: 'granted', workload, token: tenure.token, since, at });
     this.#tenures.push({ workload, tenure });
@@ -129,10 +129,10 @@ export class Recorder {
       if (over !== -1) this.#tenures.splice(over, 1);
     }
     this.sample(workload, tenure);
-    this.progress(workload);
+    this.progress(workloadOf(workload));
   }
 
-  sample(workload: 'lock' | 'election', tenure: Tenure): void {
+  sample(workload: Exclusive, tenure: Tenure): void {
     const at = machineMs();
     if (!tenure.isHeld()) return;
     this.write({ kind: 'held', workload, token: tenure.token, at });

@@ -1,5 +1,5 @@
 /** Who believed to hold the lock or to lead, and the judge of it. */
-import type { History } from './history.ts';
+import type { Exclusive, History } from './history.ts';
 import { stalledMs, stallsOf, type Stall } from './settling.ts';
 import type { Disturbance } from './site.ts';
 
@@ -37,7 +37,7 @@ const UNNOTICED_MS = 500;
 /** What a leader does in error when it wakes, it has done after this. */
 const WAKING_MS = 1_500;
 
-export function tenuresOf(histories: readonly History[], workload: 'lock' | 'election'): Tenure[] {
+export function tenuresOf(histories: readonly History[], workload: Exclusive): Tenure[] {
   const tenures: Tenure[] = [];
   for (const { client, events } of histories) {
     const own = new Map<bigint, Tenure>();

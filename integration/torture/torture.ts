@@ -169,7 +169,7 @@ class Clients implements AsyncDisposable {
     const deadline = machineMs() + START_WITHIN_MS;
     const hasBegun = (): boolean =>
       this.all.every((client) => client.progressedAt('cache') > 0) &&
-      (['lock', 'election', 'config', 'schedule'] as const).every((workload) =>
+      (['lock', 'shared', 'election', 'config', 'schedule'] as const).every((workload) =>
         this.all.some((client) => client.progressedAt(workload) > 0),
       );
     while (!hasBegun()) {

@@ -2,8 +2,9 @@ import { expectFunction, expectOptions } from '../arguments.ts';
 import { linkSignals } from '../runtime/abort.ts';
 import { elapsedMs } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { AcquireOptions, FencedLock } from './fenced-lock.ts';
+import type { FencedLock } from './fenced-lock.ts';
 import type { HeldLock } from './held-lock.ts';
+import type { AcquireOptions } from './lockable.ts';
 
 /** Several locks that are held together. */
 export class HeldLocks {

@@ -12,7 +12,7 @@ import { asPublicError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import type { Keeping, LineIdentity } from './custody.ts';
 import type { Departure } from './departure.ts';
-import { inspectQueue, type QueueReport } from './inspect.ts';
+import { inspectQueue, type QueueReport, type Reading } from './inspect.ts';
 import type { JoinOptions } from './line.ts';
 import type { Tenure } from './tenure.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -57,10 +57,14 @@ export class Contest {
 
   /** Who has it and who waits for it, read through raft. */
   inspect(caller: AbortSignal | undefined): Promise<QueueReport> {
+    return this.read(caller, inspectQueue);
+  }
+
+  /** Looks into the queue. */
+  read<T>(caller: AbortSignal | undefined, look: (reading: Reading) => Promise<T>): Promise<T> {
     const { runtime, store, repetition, keyspace } = this.#context;
-    return this.ask(caller, (signal) =>
-      inspectQueue(runtime, store, repetition, keyspace, this.identity.prefix, signal),
-    );
+    const { prefix } = this.identity;
+    return this.ask(caller, (signal) => look({ runtime, store, repetition, keyspace, prefix, signal }));
   }
 
   /**

@@ -33,6 +33,11 @@ export interface QueueContext extends TicketContext {
 export interface LineIdentity extends TicketQueue {
   /** For error messages: `lock "invoice:42"`. */
   readonly name: string;
+  /**
+   * Several may have it at once, also in this process: so many of it stand in the queue at a time, each with a key of its own.
+   * @default 1, and one key for all of this process, which is passed on
+   */
+  readonly places?: number | undefined;
   /** For how long a key may be passed on in this process, in milliseconds; 0: never. */
   readonly handoffMs: number;
   readonly lossOf: (reason: Error) => Error;

@@ -79,7 +79,7 @@ export async function settle(context: TicketContext, own: OwnKey): Promise<void>
 }
 
 /** Repeats until it is answered, or until the session has ended and its lease takes the key along. */
-async function whileAlive(
+export async function whileAlive(
   context: TicketContext,
   { key, session }: OwnKey,
   step: () => Promise<Pick<TransactionResponse, 'succeeded'>>,

@@ -36,21 +36,84 @@ export interface QueueReport {
 /** Session keys are read in transactions of at most this many operations; etcd's default limit is 128. */
 const NAMES_PER_CALL = 100;
 
+/** What several may have at once, at one revision. */
+export interface SharedReport {
+  /** Those that hold it, of a semaphore by their slots. */
+  readonly holders: readonly SharedHolder[];
+  /** In the order in which they asked. */
+  readonly waiters: readonly Contender[];
+}
+
+export interface SharedHolder extends Holder {
+  /** Of a semaphore: the number of the slot. */
+  readonly slot?: number;
+}
+
+/** What a look into a queue needs. */
+export interface Reading {
+  readonly runtime: Runtime;
+  readonly store: Store;
+  readonly repetition: Repetition;
+  readonly keyspace: Keyspace;
+  readonly prefix: string;
+  readonly signal: AbortSignal;
+}
+
 /** Who holds a queue and who waits, read through raft: not stale, even on servers whose linearizable reads can be. Two calls. */
-export async function inspectQueue(
-  runtime: Runtime,
-  store: Store,
-  repetition: Repetition,
-  keyspace: Keyspace,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<QueueReport> {
+export async function inspectQueue(reading: Reading): Promise<QueueReport> {
+  const { tokenOf, contenders } = await read(reading);
+  const [first, ...waiters] = contenders;
+  if (first === undefined) return { waiters: [] };
+  return { holder: withDecimals({ ...first, token: tokenOf(first.createRevision) }), waiters };
+}
+
+/** As {@link inspectQueue}, where those under `writers` have it alone and the others together. */
+export async function inspectShared(reading: Reading, writers: string): Promise<SharedReport> {
+  const { tokenOf, contenders } = await read(reading);
+  const isWriter = ({ key }: Contender): boolean => key.startsWith(writers);
+  const firstWriter = contenders.findIndex(isWriter);
+  const count = firstWriter === 0 ? 1 : firstWriter === -1 ? contenders.length : firstWriter;
+  const holders = contenders
+    .slice(0, count)
+    .map((holder) => withDecimals({ ...holder, token: tokenOf(holder.createRevision) }));
+  return { holders, waiters: contenders.slice(count) };
+}
+
+/** As {@link inspectQueue}, where each holder has a slot below the prefix `slots`. */
+export async function inspectSlots(reading: Reading, slots: string): Promise<SharedReport> {
+  const { tokenOf, contenders, others } = await read(reading, slots);
+  const places = new Map(contenders.map((contender) => [contender.key, contender]));
+  const holders = others.flatMap((entry) => {
+    const place = places.get(entry.value);
+    const slot = Number(entry.key.slice(slots.length));
+    return place === undefined ? [] : [withDecimals({ ...place, token: tokenOf(entry.createRevision), slot })];
+  });
+  const holding = new Set(holders.map(({ key }) => key));
+  return {
+    holders: holders.toSorted((a, b) => a.slot - b.slot),
+    waiters: contenders.filter(({ key }) => !holding.has(key)),
+  };
+}
+
+/** Everybody in the queue, in the order of their coming, and what else is below a prefix. */
+async function read(
+  { runtime, store, repetition, keyspace, prefix, signal }: Reading,
+  besides?: string,
+): Promise<{
+  readonly contenders: readonly Contender[];
+  readonly others: readonly KeyValue[];
+  readonly tokenOf: (createRevision: bigint) => bigint;
+}> {
   const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
-  const read = (transaction: Transaction) =>
+  const ask = (transaction: Transaction) =>
     repeat(runtime, repetition, () => store.transact(transaction, options), { signal });
 
-  const { responses } = await read(
-    rangeThroughRaft({ key: keyspace.epoch }, { prefix, sort: { by: 'create', order: 'ascend' } }),
+  const { responses } = await ask(
+    rangeThroughRaft(
+      { key: keyspace.epoch },
+      { prefix, sort: { by: 'create', order: 'ascend' } },
+      ...(besides === undefined ? [] : [{ prefix: besides }]),
+    ),
   );
   const epoch = readEpoch(keyspace.epoch, entriesOf(responses[0])[0]);
   const keys = entriesOf(responses[1]);
@@ -59,18 +122,17 @@ export async function inspectQueue(
   const leases = [...new Set(keys.map(leaseOf))];
   for (let start = 0; start < leases.length; start += NAMES_PER_CALL) {
     const some = leases.slice(start, start + NAMES_PER_CALL);
-    const { responses: sessions } = await read({
+    const { responses: sessions } = await ask({
       compare: [],
       then: some.map((lease) => ({ type: 'range', key: keyspace.session(lease) })),
     });
     for (const [index, lease] of some.entries()) names.set(lease, instanceIdOf(entriesOf(sessions[index])[0]));
   }
-
-  const [first, ...rest] = keys.map((entry) => contender(entry, names.get(leaseOf(entry))));
-  if (first === undefined) return { waiters: [] };
-  const token = packToken({ epoch, revision: first.createRevision, handoff: 0 });
-  const holder: Holder = withDecimals({ ...first, token });
-  return { holder, waiters: rest };
+  return {
+    contenders: keys.map((entry) => contender(entry, names.get(leaseOf(entry)))),
+    others: entriesOf(responses[2]),
+    tokenOf: (revision) => packToken({ epoch, revision, handoff: 0 }),
+  };
 }
 
 function contender(entry: KeyValue, instanceId: string | undefined): Contender {

@@ -33,7 +33,7 @@ test('it tells when all that were before are gone, whatever comes behind', async
   const [a, b, own] = [put('a'), put('b'), put('own')];
   let sighting: string | undefined;
   void lookout
-    .untilFirst(own, { before: [b, a], revision: cluster.revision, epoch: 0 }, signal)
+    .untilFirst(own, { before: [b, a], beside: 0, revision: cluster.revision, epoch: 0 }, signal)
     .then((value) => (sighting = value));
   put('behind');
   cluster.delete(b.key);
@@ -47,26 +47,26 @@ test('it tells when all that were before are gone, whatever comes behind', async
 test('a departure that was delivered before the answer that names the one who left is remembered', async (t) => {
   const { runtime, cluster, lookout, put, signal } = scene();
   const [a, first] = [put('a'), put('first')];
-  void lookout.untilFirst(first, { before: [a], revision: cluster.revision, epoch: 0 }, signal);
+  void lookout.untilFirst(first, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal);
   await runtime.clock.advance(10);
   const [b, own] = [put('b'), put('own')];
   const answeredAt = cluster.revision;
   cluster.delete(b.key);
   await runtime.clock.advance(10);
-  t.is(await lookout.untilFirst(own, { before: [b], revision: answeredAt, epoch: 0 }, signal), 'first');
+  t.is(await lookout.untilFirst(own, { before: [b], beside: 0, revision: answeredAt, epoch: 0 }, signal), 'first');
 });
 
 test('a departure that is too long ago to be remembered is looked for from where the answer was', async (t) => {
   const { runtime, cluster, lookout, put, signal } = scene();
   const [a, first] = [put('a'), put('first')];
-  const before = lookout.untilFirst(first, { before: [a], revision: cluster.revision, epoch: 0 }, signal);
+  const before = lookout.untilFirst(first, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal);
   await runtime.clock.advance(10);
   const [b, own] = [put('b'), put('own')];
   const answeredAt = cluster.revision;
   cluster.delete(b.key);
   for (let index = 0; index < 300; index += 1) cluster.delete(put(`other${index}`).key);
   await runtime.clock.advance(10);
-  const sighting = lookout.untilFirst(own, { before: [b], revision: answeredAt, epoch: 0 }, signal);
+  const sighting = lookout.untilFirst(own, { before: [b], beside: 0, revision: answeredAt, epoch: 0 }, signal);
   t.is(await before, 'unknown');
   await runtime.clock.advance(200);
   t.is(await sighting, 'first');
@@ -79,7 +79,7 @@ test('a key that was put again under its old name is not the one that was waited
   const [again, own] = [put('a'), put('own')];
   let sighting: string | undefined;
   void lookout
-    .untilFirst(own, { before: [again], revision: cluster.revision, epoch: 0 }, signal)
+    .untilFirst(own, { before: [again], beside: 0, revision: cluster.revision, epoch: 0 }, signal)
     .then((value) => (sighting = value));
   await runtime.clock.advance(200);
   t.is(sighting, undefined);
@@ -92,7 +92,7 @@ test('who comes with an answer of another epoch is told nothing of the history b
   const { runtime, cluster, lookout, put, signal } = scene();
   const [a, first] = [put('a'), put('first')];
   const backup = cluster.snapshot();
-  const before = lookout.untilFirst(first, { before: [a], revision: cluster.revision, epoch: 0 }, signal);
+  const before = lookout.untilFirst(first, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal);
   for (let index = 0; index < 5; index += 1) put('elsewhere');
   cluster.delete(a.key);
   await runtime.clock.advance(10);
@@ -102,7 +102,7 @@ test('who comes with an answer of another epoch is told nothing of the history b
   const own = put('own');
   let sighting: string | undefined;
   void lookout
-    .untilFirst(own, { before: [first, a], revision: cluster.revision, epoch: 1 }, signal)
+    .untilFirst(own, { before: [first, a], beside: 0, revision: cluster.revision, epoch: 1 }, signal)
     .then((value) => (sighting = value));
   cluster.delete(first.key);
   await runtime.clock.advance(10);
@@ -115,7 +115,7 @@ test('who comes with an answer of another epoch is told nothing of the history b
 test('when the own key is removed, being first is nothing any more', async (t) => {
   const { runtime, cluster, lookout, put, signal } = scene();
   const [a, own] = [put('a'), put('own')];
-  const sighting = lookout.untilFirst(own, { before: [a], revision: cluster.revision, epoch: 0 }, signal);
+  const sighting = lookout.untilFirst(own, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal);
   cluster.delete({ prefix: 'q/' });
   await runtime.clock.advance(10);
   t.is(await sighting, 'removed');
@@ -131,7 +131,7 @@ test('a stream that breaks, and history that is gone, leave nothing known', asyn
       cluster.delete('q/behind');
       cluster.compact();
     }
-    const sighting = lookout.untilFirst(own, { before: [a], revision: seenAt, epoch: 0 }, signal);
+    const sighting = lookout.untilFirst(own, { before: [a], beside: 0, revision: seenAt, epoch: 0 }, signal);
     await runtime.clock.advance(1);
     if (!isCompacted) store.faults.disconnectWatches();
     await runtime.clock.advance(100);
@@ -145,7 +145,7 @@ test('what etcd refuses is told as it is', async (t) => {
   const refusal = new StoreError('denied', 'permanent', 'permission denied');
   store.faults.onRequest(() => ({ refuseWith: refusal }));
   const sighting = t.throwsAsync(
-    lookout.untilFirst(own, { before: [a], revision: cluster.revision, epoch: 0 }, signal),
+    lookout.untilFirst(own, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal),
     { is: refusal },
   );
   await runtime.clock.advance(100);
@@ -162,7 +162,11 @@ test('one watch serves all waits and is kept for a second after the last; its en
   for (let count = 0; count < 5; count += 1) {
     const [a, own] = [put('a'), put('own')];
     const abort = new AbortController();
-    const sighting = lookout.untilFirst(own, { before: [a], revision: cluster.revision, epoch: 0 }, abort.signal);
+    const sighting = lookout.untilFirst(
+      own,
+      { before: [a], beside: 0, revision: cluster.revision, epoch: 0 },
+      abort.signal,
+    );
     await runtime.clock.advance(500);
     if (count % 2 === 0) abort.abort(new Error('no longer'));
     cluster.delete({ prefix: 'q/' });
@@ -178,7 +182,7 @@ test('one watch serves all waits and is kept for a second after the last; its en
 test('closing under somebody who waits tells them that nothing is known, and leaves neither timer nor watch', async (t) => {
   const { runtime, cluster, lookout, put, signal } = scene();
   const [a, own] = [put('a'), put('own')];
-  const sighting = lookout.untilFirst(own, { before: [a], revision: cluster.revision, epoch: 0 }, signal);
+  const sighting = lookout.untilFirst(own, { before: [a], beside: 0, revision: cluster.revision, epoch: 0 }, signal);
   await runtime.clock.advance(10);
   lookout.close();
   t.is(await sighting, 'unknown');

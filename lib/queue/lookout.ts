@@ -15,7 +15,7 @@ import { StoreError } from '../store/store-error.ts';
 import type { Store, WatchBatch } from '../store/store.ts';
 import type { KeyLife } from '../store/until-deleted.ts';
 
-/** What has become of a wait: nobody is before us any more, our own key was removed, or it cannot be said. */
+/** What has become of a wait: no more are before us than may be, our own key was removed, or it cannot be said. */
 export type Sighting = 'first' | 'removed' | 'unknown';
 
 /** How long the watch is kept when nobody uses it, in milliseconds. */
@@ -27,6 +27,8 @@ const REMEMBERED = 128;
 /** Who stands before a key, as an answer had it. */
 export interface Precedence {
   readonly before: readonly KeyLife[];
+  /** So many of them may stay. */
+  readonly beside: number;
   readonly revision: bigint;
   /** The operator's epoch. */
   readonly epoch: number;
@@ -63,15 +65,15 @@ export class Lookout {
   }
 
   /**
-   * Resolves once all that stood before `own` are gone, or once `own` is. Rejects with `signal.reason`, and with the StoreError of a
-   * refusal.
+   * Resolves once all that stood before `own` are gone, but for those that may stay, or once `own` is. Rejects with `signal.reason`, and
+   * with the StoreError of a refusal.
    */
-  untilFirst(own: KeyLife, { before, ...answer }: Precedence, signal: AbortSignal): Promise<Sighting> {
+  untilFirst(own: KeyLife, { before, beside, ...answer }: Precedence, signal: AbortSignal): Promise<Sighting> {
     let waiting = before;
     return this.#observe<Sighting>(answer, signal, 'unknown', () => {
       if (this.#isGone(own)) return 'removed';
       waiting = waiting.filter((life) => !this.#isGone(life));
-      return waiting.length === 0 ? 'first' : undefined;
+      return waiting.length <= beside ? 'first' : undefined;
     });
   }
 
@@ -95,7 +97,7 @@ export class Lookout {
 
   /** `sight` is asked after each batch until it knows; `unknown` is what is said when the watch ends. */
   #observe<T>(
-    { revision, epoch }: Omit<Precedence, 'before'>,
+    { revision, epoch }: Pick<Precedence, 'revision' | 'epoch'>,
     signal: AbortSignal,
     unknown: T,
     sight: () => T | undefined,

@@ -6,13 +6,20 @@ import type { TicketContext } from './ticket-context.ts';
 /** In a queue with more before us, only the last of them is watched: the others' coming and going is none of our business yet. */
 const MOST_NAMED = 16;
 
-/** What to ask for: the key that came last, up to a create revision, and those before it. */
-export function newest(queue: string, maxCreateRevision?: bigint): RangeRequest {
+/** Who is waited for, and how many of them may stay. */
+export interface Rivals {
+  /** The prefix of their keys. */
+  readonly prefix: string;
+  readonly beside: number;
+}
+
+/** What to ask for: the key that came last, up to a create revision, and those before it; all of them where some may stay. */
+export function newest({ prefix, beside }: Rivals, maxCreateRevision?: bigint): RangeRequest {
   return {
-    prefix: queue,
+    prefix,
     sort: { by: 'create', order: 'descend' },
-    limit: MOST_NAMED + 1,
     keysOnly: true,
+    ...(beside > 0 ? {} : { limit: MOST_NAMED + 1 }),
     ...(maxCreateRevision === undefined ? {} : { maxCreateRevision }),
   };
 }
@@ -20,6 +27,7 @@ export function newest(queue: string, maxCreateRevision?: bigint): RangeRequest 
 /** Who is before a ticket, as far as it has been told. */
 export class Predecessors {
   readonly #queue: string;
+  readonly #beside: number;
   /** The last one first; all of them unless {@link #hasMore}. */
   #named: readonly KeyLife[] = [];
   #hasMore = false;
@@ -27,12 +35,14 @@ export class Predecessors {
   #revision = 0n;
   #epoch = 0;
 
-  constructor(queue: string) {
+  constructor(queue: string, beside: number) {
     this.#queue = queue;
+    this.#beside = beside;
   }
 
-  get isNone(): boolean {
-    return this.#named.length === 0;
+  /** No more are before us than may stay. */
+  get areFew(): boolean {
+    return this.#named.length <= this.#beside;
   }
 
   /** Takes in what {@link newest} was answered. */
@@ -48,12 +58,17 @@ export class Predecessors {
   }
 
   /** Resolves when something has come of the waiting. Rejects with `signal.reason`, and with the StoreError of a refusal. */
-  async untilGone(context: TicketContext, own: KeyLife, signal: AbortSignal): Promise<Sighting> {
+  async untilFew(context: TicketContext, own: KeyLife, signal: AbortSignal): Promise<Sighting> {
     const { runtime, store, repetition, lookout } = context;
     const [last] = this.#named;
     if (last === undefined || !this.#hasMore) {
-      const standing = { before: this.#named, revision: this.#revision, epoch: this.#epoch };
-      return lookout(this.#queue).untilFirst(own, standing, signal);
+      const precedence = {
+        before: this.#named,
+        beside: this.#beside,
+        revision: this.#revision,
+        epoch: this.#epoch,
+      };
+      return lookout(this.#queue).untilFirst(own, precedence, signal);
     }
     await untilDeleted(runtime, store, last, this.#revision, { timeoutMs: repetition.attemptTimeoutMs, signal });
     return 'unknown';

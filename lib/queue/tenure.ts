@@ -51,6 +51,11 @@ export class Tenure {
     return this.#ticket.key;
   }
 
+  /** The number of its slot, where several may have the queue at once. */
+  get slot(): number | undefined {
+    return this.#ticket.slot;
+  }
+
   /** The lease that the key is on. */
   get lease(): bigint {
     return this.#ticket.session.lease;
@@ -100,7 +105,8 @@ export class Tenure {
   ifHeld(): readonly { readonly key: string; readonly createRevision: bigint }[] {
     this.assertHeld();
     this.#ticket.pin();
-    return [withDecimals({ key: this.#ticket.key, createRevision: this.#ticket.createRevision ?? 0n })];
+    const { key, createRevision } = this.#ticket.fence;
+    return [withDecimals({ key, createRevision })];
   }
 
   /** Why the work was told to stop although the tenure was not lost, if it was. */

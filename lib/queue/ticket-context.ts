@@ -5,6 +5,7 @@ import type { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Lookout } from './lookout.ts';
+import type { SlotOptions } from './slots.ts';
 
 /** What a ticket needs of its coordinator. */
 export interface TicketContext {
@@ -23,6 +24,23 @@ export interface TicketContext {
 export interface TicketQueue {
   /** The prefix of the queue's keys. */
   readonly prefix: string;
+  /**
+   * Where its own key stands, below the prefix.
+   * @default the prefix itself
+   */
+  readonly place?: string | undefined;
+  /**
+   * The prefix of the keys that are waited for: of a reader, the writers.
+   * @default all of the queue
+   */
+  readonly rivals?: string | undefined;
+  /**
+   * So many of those before it may have it beside it.
+   * @default 0
+   */
+  readonly beside?: number | undefined;
+  /** Of which each that has the queue claims one; as many as may have it. */
+  readonly slots?: SlotOptions | undefined;
   /** What stands in its own key: nothing for a lock, the proclaimed value for an election. */
   readonly value: string;
   /** A held key is watched only after this long, in milliseconds. */

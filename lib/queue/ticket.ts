@@ -29,7 +29,8 @@ import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
 import { erase, settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
 import type { QueueTransaction } from './group-commit.ts';
-import { newest, Predecessors } from './predecessors.ts';
+import { newest, Predecessors, type Rivals } from './predecessors.ts';
+import { Slot, type SlotOptions } from './slots.ts';
 import type { TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
 
@@ -48,7 +49,10 @@ export class Ticket implements KeyOwner {
   #loss: Error | undefined;
   #createRevision = 0n;
   #epoch = 0;
+  readonly #rivals: Rivals;
   readonly #before: Predecessors;
+  readonly #slots: SlotOptions | undefined;
+  #slot: Slot | undefined;
   #owned = false;
   #ownedAt: Instant | undefined;
   #grants = 0;
@@ -65,15 +69,18 @@ export class Ticket implements KeyOwner {
   /** Resolves when the ticket is lost, or begins to leave. */
   readonly over: Promise<void>;
 
-  constructor(context: TicketContext, session: Session, { prefix, value, watchAfterMs }: TicketQueue) {
+  constructor(context: TicketContext, session: Session, queue: TicketQueue) {
+    const { prefix, place = prefix, rivals = prefix, beside = 0 } = queue;
     this.#context = context;
     this.session = session;
     this.queue = prefix;
-    this.#before = new Predecessors(prefix);
-    this.#value = value;
-    this.#watchAfterMs = watchAfterMs;
+    this.#rivals = { prefix: rivals, beside };
+    this.#before = new Predecessors(prefix, beside);
+    this.#slots = queue.slots;
+    this.#value = queue.value;
+    this.#watchAfterMs = queue.watchAfterMs;
     const nonce = context.runtime.random.bits64().toString(36);
-    this.key = `${prefix}${session.lease.toString(16)}-${nonce}`;
+    this.key = `${place}${session.lease.toString(16)}-${nonce}`;
     this.over = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -90,6 +97,16 @@ export class Ticket implements KeyOwner {
     return { key: this.key, createRevision: this.#createRevision };
   }
 
+  /** The key whose create revision is in the token: that of the slot, where there are slots. */
+  get fence(): KeyLife {
+    return this.#slot?.life ?? this.life;
+  }
+
+  /** The number of the slot, where there are slots. */
+  get slot(): number | undefined {
+    return this.#slot?.index;
+  }
+
   /** The operator's epoch, as the answer had it by which the key came to be. */
   get epoch(): number {
     return this.#epoch;
@@ -97,7 +114,7 @@ export class Ticket implements KeyOwner {
 
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
-    return !this.#before.isNone;
+    return !this.#before.areFew;
   }
 
   /** Why the key, or its session, is gone, if it is. */
@@ -109,6 +126,7 @@ export class Ticket implements KeyOwner {
     if (this.#loss !== undefined) return;
     this.#loss = reason;
     this.session.disown(this);
+    this.#slot?.disown();
     this.#stop.abort(reason);
     this.#onLost(reason);
     this.#finish();
@@ -126,7 +144,7 @@ export class Ticket implements KeyOwner {
         const answer = await this.#send(
           'enter',
           [{ key: this.key, target: 'create', is: '=', than: 0n }],
-          [{ type: 'range', ...newest(this.queue) }],
+          [{ type: 'range', ...newest(this.#rivals) }],
         );
         const [, , queue] = answer.responses;
         if (answer.succeeded && queue?.type === 'range')
@@ -136,27 +154,50 @@ export class Ticket implements KeyOwner {
     );
   }
 
-  /** 1, but only if the queue is empty: then the ticket owns it. `false`: somebody has it. Leaves no key behind. */
-  enqueueIfFree(): Promise<boolean> {
-    return this.#alone(() =>
-      this.#repeat(async () => {
-        await this.#send('enter-if-empty', [{ prefix: this.queue, target: 'create', is: '=', than: 0n }], []);
-        /* The key was put only into an empty queue, so if it stands there it has been the first since. */
-        this.#owned = this.#createRevision > 0n;
-        return this.#owned;
-      }),
+  /** 1, but only if nobody is to be waited for: then the ticket owns the queue. `false`: somebody has it, and it is to leave. */
+  async enqueueIfFree(): Promise<boolean> {
+    if (this.#rivals.beside > 0) await this.enqueue();
+    else await this.#alone(() => this.#repeat(() => this.#enterIfEmpty()));
+    if (this.#createRevision === 0n || !this.#before.areFew) return false;
+    await this.#own();
+    return true;
+  }
+
+  /** The key is put only where nobody stands, so if it stands there it has been the first since. Once: it need not be among the rivals. */
+  async #enterIfEmpty(): Promise<void> {
+    await this.#send(
+      'enter-if-empty',
+      [
+        { prefix: this.#rivals.prefix, target: 'create', is: '=', than: 0n },
+        { key: this.key, target: 'create', is: '=', than: 0n },
+      ],
+      [],
     );
   }
 
-  /** 2. Resolves once nobody is before us. Rejects if the key went away meanwhile, or if it was abandoned. */
+  /** 2. Resolves once no more are before us than may be. Rejects if the key went away meanwhile, or if it was abandoned. */
   async turn(): Promise<void> {
-    while (!this.#before.isNone) {
-      const sighting = await this.#before.untilGone(this.#context, this.life, this.#stop.signal);
+    while (!this.#before.areFew) {
+      const sighting = await this.#before.untilFew(this.#context, this.life, this.#stop.signal);
       if (sighting === 'removed') this.#loseKey();
       if (sighting === 'first') break;
       await this.#alone(() => this.#repeat(() => this.#lookAgain()));
     }
     this.#stop.signal.throwIfAborted();
+    await this.#own();
+  }
+
+  /** 3. Those before us only become fewer: from here on it is ours, but for the slot. */
+  async #own(): Promise<void> {
+    if (this.#slots !== undefined) {
+      const { queue, key, session } = this;
+      const place = { queue, key, session, createRevision: this.#createRevision, value: this.#value };
+      const slot = new Slot(this.#context, place, this.#slots, (reason) => this.lost(reason));
+      this.#slot = slot;
+      const isOurs = await this.#alone(() => this.#repeat(() => slot.claim()));
+      if (!isOurs) this.#loseKey();
+      this.#stop.signal.throwIfAborted();
+    }
     this.#owned = true;
   }
 
@@ -171,7 +212,7 @@ export class Ticket implements KeyOwner {
     }
     this.#onLost = onLost;
     if (this.#loss !== undefined) onLost(this.#loss);
-    return packToken({ epoch: this.#epoch, revision: this.#createRevision, handoff });
+    return packToken({ epoch: this.#epoch, revision: this.fence.createRevision, handoff });
   }
 
   /** 4. Somebody outside has been given a compare of the key. */
@@ -200,14 +241,19 @@ export class Ticket implements KeyOwner {
   async #leave(): Promise<Departure> {
     await this.#running.catch(() => {});
     if (this.#loss !== undefined) return 'missing';
-    let departure: Departure = 'left';
-    if (this.#unanswered) await settle(this.#context, this);
-    else if (this.#sent && this.#createRevision > 0n) {
-      departure = await withdraw(this.#context, this, this.#createRevision);
-    } else if (this.#isInDoubt) await erase(this.#context, this);
+    const place = this.#leavePlace();
+    const slot = this.#slot?.leave(place);
+    const departures = [await place, await slot];
     this.session.disown(this);
     this.#stop.abort(HAS_LEFT);
-    return departure;
+    return departures.includes('missing') ? 'missing' : 'left';
+  }
+
+  async #leavePlace(): Promise<Departure> {
+    if (this.#unanswered) await settle(this.#context, this);
+    else if (this.#sent && this.#createRevision > 0n) return withdraw(this.#context, this, this.#createRevision);
+    else if (this.#isInDoubt) await erase(this.#context, this);
+    return 'left';
   }
 
   /** Sends an enqueue under `condition`, and reads what the answer tells about ourselves. */
@@ -265,16 +311,28 @@ export class Ticket implements KeyOwner {
     return answer;
   }
 
-  /** 2. One range: our own key and those before it. */
+  /** 2. One call: our own key and those before it. */
   async #lookAgain(): Promise<void> {
     const { store, repetition } = this.#context;
     const options = { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal };
-    const range = await store.range(newest(this.queue, this.#createRevision), options);
-    if (range.revision < this.#createRevision) {
+    const { key } = this;
+    const before = newest(this.#rivals, this.#createRevision);
+    const { revision, responses } = await store.transact(
+      {
+        compare: [],
+        then: [
+          { type: 'range', key, keysOnly: true },
+          { type: 'range', ...before },
+        ],
+      },
+      options,
+    );
+    if (revision < this.#createRevision) {
       throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
     }
-    if (range.entries[0]?.key !== this.key) this.#loseKey();
-    this.#before.see(range, this.key, { revision: range.revision, epoch: this.#epoch });
+    const [own, range] = responses;
+    if (entriesOf(own)[0]?.createRevision !== this.#createRevision) this.#loseKey();
+    if (range?.type === 'range') this.#before.see(range, key, { revision, epoch: this.#epoch });
   }
 
   #loseKey(): never {

@@ -7,6 +7,7 @@ import type { Keyspace } from '../session/keyspace.ts';
 import type { Repetition } from '../store/repeat.ts';
 import type { Store } from '../store/store.ts';
 import type { Keeping, LineIdentity, QueueContext } from './custody.ts';
+import { Gate } from './gate.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Line, type JoinOptions } from './line.ts';
 import { Lingering } from './lingering.ts';
@@ -17,6 +18,9 @@ import type { Tenure } from './tenure.ts';
 export class WaitQueue {
   readonly #context: QueueContext;
   readonly #lines = new Map<string, Line>();
+  /** Before the lines of what several may have at once. */
+  readonly #gates = new Map<string, Gate>();
+  #lanes = 0;
   readonly #lookouts = new Map<string, Lookout>();
   readonly #tenures = new Set<Tenure>();
   /** Those with work under them, which can have released them and go on. */
@@ -66,6 +70,7 @@ export class WaitQueue {
     };
     this.#unsubscribe = health.subscribe(() => {
       if (health.state !== 'degraded') return;
+      for (const gate of this.#gates.values()) gate.refuseWhileDegraded();
       for (const line of this.#lines.values()) line.refuseWhileDegraded();
     });
   }
@@ -78,7 +83,9 @@ export class WaitQueue {
   /** Waits in the queue. */
   join(identity: LineIdentity, options: JoinOptions): Promise<Tenure> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    return this.#line(identity).join(options);
+    return identity.places === undefined
+      ? this.#line(identity).join(options)
+      : this.#gate(identity, identity.places).join(options, (left) => this.#line(identity).join(left));
   }
 
   /** Takes the queue only if nobody has it. */
@@ -114,6 +121,7 @@ export class WaitQueue {
   async close(error: ClosedError, drainMs: number): Promise<boolean> {
     this.#closed = error;
     this.#closing.abort(error);
+    for (const gate of this.#gates.values()) gate.close(error);
     for (const line of this.#lines.values()) line.close(error);
     for (const tenure of new Set([...this.#tenures, ...this.#working])) tenure.interrupt(error);
     const { clock } = this.#context.runtime;
@@ -146,9 +154,20 @@ export class WaitQueue {
     return lookout;
   }
 
+  #gate({ prefix, timeoutOf }: LineIdentity, places: number): Gate {
+    let gate = this.#gates.get(prefix);
+    if (gate === undefined) {
+      const { runtime, health } = this.#context;
+      gate = new Gate(runtime.clock, health, places, timeoutOf, () => this.#gates.delete(prefix));
+      this.#gates.set(prefix, gate);
+    }
+    return gate;
+  }
+
   #line(identity: LineIdentity): Line {
-    /* Those who would put another value into the queue need a key of their own. */
-    const id = `${identity.prefix}${identity.value}`;
+    /* Those who would put another value into the queue, or may have it together, need a key of their own. */
+    if (identity.places !== undefined) this.#lanes += 1;
+    const id = identity.places === undefined ? `${identity.prefix}${identity.value}` : String(this.#lanes);
     let line = this.#lines.get(id);
     if (line === undefined) {
       line = new Line(this.#context, identity, () => {

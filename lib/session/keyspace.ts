@@ -8,6 +8,7 @@
  *     <namespace>/config-history/<name>/<version>          its versions
  *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
  *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
+ *     <namespace>/semaphore-slot/<name>/<number>           who has a permit of a semaphore; on the lease
  *     <namespace>/schedule-job/<name>/last                 the tick up to which a job is settled
  *     <namespace>/schedule-job/<name>/paused               while it stands, the job starts nothing
  *     <namespace>/schedule-job/<name>/trigger              a request to run the job now, until it is claimed
@@ -127,6 +128,11 @@ export class Keyspace {
   /** Where schedulers ask each other what time it is. */
   get clock(): { readonly question: string; readonly answers: string } {
     return { question: `${this.#root}/clock/question`, answers: `${this.#root}/clock/answer/` };
+  }
+
+  /** The slots of a semaphore. */
+  slots(name: string): string {
+    return `${this.#root}/semaphore-slot/${encodeSegment('the name of the semaphore', name)}/`;
   }
 
   /** The prefix under which the contenders for `name` queue. */

@@ -160,7 +160,7 @@ export class Session {
   }
 
   disown(owner: KeyOwner): void {
-    this.#owners.delete(owner.key);
+    if (this.#owners.get(owner.key) === owner) this.#owners.delete(owner.key);
   }
 
   /**

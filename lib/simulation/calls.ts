@@ -10,6 +10,7 @@ import {
   VersionConflictError,
   WorkStuckError,
 } from '../errors.ts';
+import { sleep } from '../runtime/clock.ts';
 import type { Operation, Verb } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -27,6 +28,7 @@ const EXPECTED: Readonly<Record<Verb, readonly ErrorClass[]>> = {
   acquire: [LockTimeoutError, CoordinationUnavailableError, TakenBack, ClosedError],
   probe: [],
   try: [CoordinationUnavailableError, TakenBack, ClosedError],
+  'shared try': [CoordinationUnavailableError, ClosedError, OutcomeUnknownError],
   with: [LockTimeoutError, CoordinationUnavailableError, TakenBack, ClosedError, LockLostError],
   all: [LockTimeoutError, CoordinationUnavailableError, TakenBack, ClosedError, LockLostError],
   release: [OutcomeUnknownError],
@@ -72,7 +74,7 @@ const EXPECTED: Readonly<Record<Verb, readonly ErrorClass[]>> = {
 };
 
 /** An outage that is over, or a permission that is given back, may be known as such only a little later. */
-export function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   return error instanceof CoordinationUnavailableError || error instanceof AccessDeniedError;
 }
 
@@ -122,6 +124,18 @@ export class Calls {
     const withinMs = drainMs + machine.options.timeoutMs;
     await this.call(machine, 'close', [], withinMs, () => machine.coordinator.close({ drainMs }));
     machine.state = 'closed';
+  }
+
+  /** What is to be had in the end: asked for again while it is refused for what passes, and for so long at most. */
+  async insist<T>(machine: Machine, untilMs: number, act: (timeoutMs: number) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await act(untilMs - this.#world.nowMs);
+      } catch (error) {
+        if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
+        await sleep(machine.host, 100);
+      }
+    }
   }
 
   /** A signal that takes the call back after a while. */

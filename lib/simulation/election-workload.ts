@@ -4,7 +4,7 @@ import { unpackToken } from '../queue/token.ts';
 import { abortable } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import { isPassing, TakenBack, type Calls } from './calls.ts';
+import { TakenBack, type Calls } from './calls.ts';
 import type { Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -52,7 +52,9 @@ export class ElectionWorkload implements Workload {
   async probe(machine: Machine, withinMs: number): Promise<void> {
     const untilMs = this.#world.nowMs + withinMs;
     await this.#calls.call(machine, 'probe', [this.#queue], withinMs, async (operation) => {
-      const leadership = await this.#insist(this.#electionOf(machine), machine, untilMs);
+      const leadership = await this.#calls.insist(machine, untilMs, (timeoutMs) =>
+        this.#electionOf(machine).campaign({ timeoutMs, waitForRecovery: true }),
+      );
       this.#invariants.granted(operation, this.#queue, leadership);
       this.#invariants.letGo(leadership);
       await leadership.resign();
@@ -60,17 +62,6 @@ export class ElectionWorkload implements Workload {
     const isBehind = (): boolean => this.#observers.some((each) => each.machine === machine && !each.isCurrent);
     while (isBehind() && this.#world.nowMs < untilMs) await sleep(this.#world.clock, 50);
     if (isBehind()) this.#world.history.violate('an observer comes to know how things are', machine.name);
-  }
-
-  async #insist(election: Election, machine: Machine, untilMs: number): Promise<Leadership> {
-    for (;;) {
-      try {
-        return await election.campaign({ timeoutMs: untilMs - this.#world.nowMs, waitForRecovery: true });
-      } catch (error) {
-        if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
-        await sleep(machine.host, 100);
-      }
-    }
   }
 
   async #work(machine: Machine, random: SeededRandom): Promise<void> {

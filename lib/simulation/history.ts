@@ -5,6 +5,7 @@ import type { Machine } from './machine.ts';
 export type Verb =
   | 'acquire'
   | 'try'
+  | 'shared try'
   | 'with'
   | 'all'
   | 'release'

@@ -271,8 +271,9 @@ export class Invariants {
    * A request that was late on its way comes to nothing once its ticket has been settled, which takes no longer than a few attempts
    * after the last fault.
    */
-  #checkBirth({ key, queue, machine, isFirst }: KeyLife): void {
-    if (machine === undefined || (machine.repeatsItself && !isFirst)) return;
+  #checkBirth({ key, queue, machine }: KeyLife): void {
+    /* What the network sends a second time can be taken where the first was refused, or has left: until the audit. */
+    if (machine === undefined || machine.repeatsItself) return;
     const interest = this.#interestIn(machine, queue);
     const sinceMs = Math.max(interest.sinceMs, machine.faultyUntilMs);
     const { nowMs, history } = this.#world;

@@ -1,9 +1,10 @@
-import type { AcquireOptions, FencedLock, LockOptions } from '../lock/fenced-lock.ts';
+import type { FencedLock, LockOptions } from '../lock/fenced-lock.ts';
 import type { HeldLock } from '../lock/held-lock.ts';
+import type { AcquireOptions } from '../lock/lockable.ts';
 import { unpackToken } from '../queue/token.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import { isPassing, type Calls } from './calls.ts';
+import type { Calls } from './calls.ts';
 import type { Hold, Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -39,23 +40,13 @@ export class LockWorkload implements Workload {
   async #probe(machine: Machine, lock: string, withinMs: number): Promise<void> {
     const untilMs = this.#world.nowMs + withinMs;
     await this.#calls.call(machine, 'probe', [queueOf(lock)], withinMs, async (operation) => {
-      const held = await this.#insist(machine, lock, untilMs);
+      const held = await this.#calls.insist(machine, untilMs, (timeoutMs) =>
+        machine.coordinator.lock(lock).acquire({ timeoutMs, waitForRecovery: true }),
+      );
       this.#invariants.granted(operation, queueOf(lock), held);
       this.#invariants.letGo(held);
       await held.release();
     });
-  }
-
-  async #insist(machine: Machine, lock: string, untilMs: number): Promise<HeldLock> {
-    for (;;) {
-      try {
-        const timeoutMs = untilMs - this.#world.nowMs;
-        return await machine.coordinator.lock(lock).acquire({ timeoutMs, waitForRecovery: true });
-      } catch (error) {
-        if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
-        await sleep(machine.host, 100);
-      }
-    }
   }
 
   async #work(machine: Machine, random: SeededRandom): Promise<void> {

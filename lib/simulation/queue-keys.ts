@@ -1,4 +1,4 @@
-import { leaseOfQueueKey } from '../session/keyspace.ts';
+import type { KeyValue } from '../store/store.ts';
 import type { Machine } from './machine.ts';
 import type { World } from './world.ts';
 
@@ -10,17 +10,17 @@ export interface KeyLife {
   readonly machine: Machine | undefined;
   readonly sinceMs: number;
   untilMs: number;
-  /** It came to be for the first time: not by a request that arrived again. */
-  readonly isFirst: boolean;
   reported: boolean;
 }
+
+/** Below which there are queues; each slot of a semaphore counts as one. */
+const QUEUES: ReadonlySet<string> = new Set(['lock', 'election', 'semaphore', 'semaphore-slot', 'rwlock']);
 
 /** The queues' keys over time, read from the log of the store. */
 export class QueueKeys {
   readonly #world: World;
   readonly #alive = new Map<string, KeyLife>();
   readonly #past: KeyLife[] = [];
-  readonly #known = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #onBirth: (life: KeyLife) => void;
   readonly #machineOfLease = new Map<bigint, Machine>();
@@ -55,7 +55,7 @@ export class QueueKeys {
       /* The log tells the monotonic clock's time, everything else here tells the time since the beginning. */
       const nowMs = atMs - (this.#world.clock.now().monotonicMs - this.#world.nowMs);
       for (const event of events) {
-        if (event.type === 'put') this.#put(event.entry.key, event.entry.value, nowMs);
+        if (event.type === 'put') this.#put(event.entry, nowMs);
         else this.#delete(event.key, nowMs);
       }
     }
@@ -65,23 +65,20 @@ export class QueueKeys {
   rebuild(): void {
     this.#position = this.#world.cluster.log.length;
     for (const key of [...this.#alive.keys()]) this.#delete(key, this.#world.nowMs);
-    for (const { key, value } of this.#world.cluster.entries('sim/')) this.#put(key, value, this.#world.nowMs);
+    for (const entry of this.#world.cluster.entries('sim/')) this.#put(entry, this.#world.nowMs);
   }
 
-  #put(key: string, value: string, nowMs: number): void {
+  #put({ key, value, lease }: KeyValue, nowMs: number): void {
     const [, room, name = '', marker] = key.split('/');
     if (room === 'session' && marker === undefined) {
       const { instanceId } = JSON.parse(value) as { instanceId: string };
       const machine = this.#world.machines.find((machine) => machine.name === instanceId);
       if (machine !== undefined) this.#machineOfLease.set(BigInt(`0x${name}`), machine);
     }
-    if ((room !== 'lock' && room !== 'election') || this.#alive.has(key)) return;
-    const queue = `${room}/${name}`;
-    const lease = leaseOfQueueKey(key);
-    const machine = lease === undefined ? undefined : this.#machineOfLease.get(lease);
-    const isFirst = !this.#known.has(key);
-    const life: KeyLife = { key, queue, machine, sinceMs: nowMs, untilMs: Infinity, isFirst, reported: false };
-    this.#known.add(key);
+    if (room === undefined || !QUEUES.has(room) || this.#alive.has(key)) return;
+    const queue = room === 'semaphore-slot' ? `${room}/${name}/${marker}` : `${room}/${name}`;
+    const machine = this.#machineOfLease.get(lease);
+    const life: KeyLife = { key, queue, machine, sinceMs: nowMs, untilMs: Infinity, reported: false };
     this.#changed.add(queue);
     this.#alive.set(key, life);
     this.#onBirth(life);

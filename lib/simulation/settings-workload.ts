@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import { HoldfastError } from '../errors.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import { isPassing, type Calls } from './calls.ts';
+import type { Calls } from './calls.ts';
 import type { Operation } from './history.ts';
 import type { Invariants } from './invariants.ts';
 import type { Machine } from './machine.ts';
@@ -82,15 +82,7 @@ export class SettingsWorkload implements Workload {
     const { cache, reader } = settings;
     const untilMs = this.#world.nowMs + withinMs;
     await this.#calls.call(machine, 'probe', [], withinMs, async () => {
-      for (;;) {
-        try {
-          await cache.put('probe', machine.name);
-          return;
-        } catch (error) {
-          if (!isPassing(error) || this.#world.nowMs >= untilMs) throw error;
-          await sleep(machine.host, 100);
-        }
-      }
+      await this.#calls.insist(machine, untilMs, () => cache.put('probe', machine.name));
     });
     while (!reader.isCurrent && this.#world.nowMs < untilMs) await sleep(this.#world.clock, 50);
     if (!reader.isCurrent) this.#world.history.violate('a reader comes to know everything', machine.name);

@@ -20,6 +20,7 @@ import type { Machine } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
 import { ScheduleWorkload } from './schedule-workload.ts';
 import { SettingsWorkload } from './settings-workload.ts';
+import { SharedWorkload } from './shared-workload.ts';
 import type { Workload } from './workload.ts';
 import { ELECTION_MS, World, type Use } from './world.ts';
 
@@ -40,6 +41,7 @@ const REFUSED_WAIT_MS = 5_500;
 
 const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants, calls: Calls) => Workload>> = {
   locks: LockWorkload,
+  shared: SharedWorkload,
   elections: ElectionWorkload,
   settings: SettingsWorkload,
   schedules: ScheduleWorkload,

@@ -30,7 +30,7 @@ export interface Setup {
 }
 
 /** What the coordinators are used for in a run. */
-export type Use = 'locks' | 'elections' | 'settings' | 'schedules';
+export type Use = 'locks' | 'shared' | 'elections' | 'settings' | 'schedules';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -44,7 +44,8 @@ function drawSetup(random: SeededRandom): Setup {
     ['elections'],
     ['settings'],
     ['schedules'],
-    ['locks', 'elections', 'settings', 'schedules'],
+    ['shared'],
+    ['locks', 'shared', 'elections', 'settings', 'schedules'],
   ]);
   return {
     ttlMs,
@@ -162,7 +163,7 @@ export class World {
   }
 
   prefixOf(queue: string): string {
-    return `sim/${queue}/`;
+    return queue.startsWith('semaphore-slot/') ? `sim/${queue}` : `sim/${queue}/`;
   }
 
   /** Who holds a queue at the server, now: the create revision of its key. */
