@@ -13,6 +13,7 @@ import {
   ETCD3_LOCK,
   GO_MUTEX,
   HOLDFAST,
+  HOLDFAST_STRICT,
   LOCKS,
   POSTGRES,
   REDLOCK,
@@ -35,6 +36,9 @@ export interface Shape {
   readonly contenders: number;
   readonly processes: number;
 }
+
+/** For so long a process may pass a lock on; see lib/lock/fenced-lock.ts. */
+const HANDOFF_MS = 20;
 
 export const SHAPES: readonly Shape[] = [
   { contenders: 2, processes: 2 },
@@ -125,11 +129,11 @@ async function callsWithin(
 
 function findingsOf(crew: Crew, shape: Shape, measured: Turns): readonly Finding[] {
   const what = `hot lock, ${shape.contenders}×${shape.processes}`;
-  const ratio = (peer: Program, value: (turn: Turn) => number): Spread => {
-    const [ours = [], theirs = []] = [measured.get(HOLDFAST), measured.get(peer)];
+  const ratio = (peer: Program, value: (turn: Turn) => number, own: Program = HOLDFAST): Spread => {
+    const [ours = [], theirs = []] = [measured.get(own), measured.get(peer)];
     return spreadOf(
       ours.map((turn, round) => [turn, theirs[round]] as const),
-      ([own, other]) => (other === undefined ? Number.NaN : value(own) / value(other)),
+      ([mine, other]) => (other === undefined ? Number.NaN : value(mine) / value(other)),
     );
   };
   const peers = [GO_MUTEX, ETCD3_LOCK, ETCD3_ELECTION, CURATOR, REDLOCK, POSTGRES].filter((peer) => crew.has(peer));
@@ -157,7 +161,35 @@ function findingsOf(crew: Crew, shape: Shape, measured: Turns): readonly Finding
     measured: ratio(GO_MUTEX, ({ p99 }) => p99),
     ...(shape.contenders === 2 ? { target: { atMost: 0.5 } } : {}),
   };
-  return [...findings, cost, fairness, ...(crew.has(GO_MUTEX) ? [wait] : [])];
+  /* A hand-over to another process takes a few milliseconds, and each of them has its 20 ms. */
+  const turn: Finding = {
+    what: `${what}: p99 of the wait, of the turns of the other processes`,
+    measured: spreadOf(ours, ({ p99 }) => p99 / ((shape.processes - 1) * HANDOFF_MS)),
+    target: { atMost: 1.5, why: 'with the hand-overs between them' },
+  };
+  const strict = measured.get(HOLDFAST_STRICT) ?? [];
+  const withoutHandoff: Finding[] = [
+    {
+      what: `${what}, without handoff: RPCs per hand-over`,
+      measured: spreadOf(strict, ({ calls }) => calls),
+      target: { atMost: shape.contenders === 2 ? 2.05 : 1.05, why: 'the write, and what began before' },
+    },
+  ];
+  if (crew.has(GO_MUTEX)) {
+    withoutHandoff.unshift({
+      what: `${what}, without handoff: hand-overs, of Go Mutex's`,
+      measured: ratio(GO_MUTEX, ({ perSecond }) => perSecond, HOLDFAST_STRICT),
+      target: { atLeast: shape.contenders === 2 ? 3 : shape.contenders === 16 ? 1.5 : 0.8 },
+    });
+  }
+  return [
+    ...findings,
+    cost,
+    fairness,
+    ...(shape.contenders === 256 ? [turn] : []),
+    ...(crew.has(GO_MUTEX) ? [wait] : []),
+    ...withoutHandoff,
+  ];
 }
 
 /** Of docs/performance.md's targets those for many local contenders, where a lock is handed on inside a process. */

@@ -14,6 +14,7 @@ import { isMet, sheetOf, tableOf, type Finding, type Results, type Sheet } from 
 import { freshness } from './freshness.ts';
 import { herd } from './herd.ts';
 import { idle } from './idle.ts';
+import { linger } from './linger.ts';
 import { memory } from './memory.ts';
 import { onDemand } from './on-demand.ts';
 import { LOCKS } from './programs.ts';
@@ -53,6 +54,7 @@ const parts: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['fan-out', () => findingsOf(fanOut(etcd, { rounds, writes: quick ? 50 : 300 }))],
   ['freshness', () => findingsOf(freshness(etcd, { intervals: quick ? 5 : 20, rounds, proofs: quick ? 10 : 100 }))],
   ['elections', () => findingsOf(elections(etcd, { rounds: fewer, waitMs: quick ? 2_000 : 10_000 }))],
+  ['linger', () => findingsOf(linger(etcd, { rounds: fewer, cycles: quick ? 1_000 : 40_000 }))],
   ['cycle', () => cycle(site, { rounds: fewer, loads: quick ? [1, 64] : [1, 16, 64], turnMs: quick ? 200 : 1_000 })],
   [
     'contention',

@@ -54,7 +54,7 @@ export const HOLDFAST: Program = {
   },
 };
 
-const HOLDFAST_STRICT: Program = { ...HOLDFAST, name: 'holdfast without handoff', kind: 'strict lock' };
+export const HOLDFAST_STRICT: Program = { ...HOLDFAST, name: 'holdfast without handoff', kind: 'strict lock' };
 
 export const ETCD3_LOCK: Program = {
   name: 'npm etcd3 lock',
