@@ -28,7 +28,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a waiter does not wait for its predecessor',
     file: 'queue/ticket',
-    from: 'while (!this.#before.areFew)',
+    from: 'for (let breaks = 0; !this.#before.areFew;)',
     to: 'while (false)',
     caughtBy: 50,
   },
@@ -84,8 +84,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the first departure makes a waiter the first',
     file: 'queue/lookout',
-    from: "return waiting.length === 0 ? 'first' : undefined;",
-    to: "return waiting.length < before.length ? 'first' : undefined;",
+    from: 'waiting.length <= beside',
+    to: 'waiting.length < before.length',
     caughtBy: 200,
   },
   {
@@ -364,8 +364,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a try queues, and looks afterwards whether it is the first',
     file: 'queue/ticket',
-    from: "await this.#send('enter-if-empty', [{ prefix: this.queue, target: 'create', is: '=', than: 0n }], []);",
-    to: "await this.#send('enter', [{ key: this.key, target: 'create', is: '=', than: 0n }], []); await this.#lookAgain(); if (this.isContended) return false;",
+    from: 'if (this.#rivals.beside > 0)',
+    to: 'if (true)',
     caughtBy: 'lib/simulation/cases.test.ts',
   },
   {

@@ -28,6 +28,23 @@ test('an uncontended acquire is one transaction, and a release is one', async (t
   t.deepEqual(world.cluster.entries(LOCK), []);
 });
 
+test('a waiter whose watches are refused looks again, ever less often, and has its turn all the same', async (t) => {
+  const world = new VirtualWorld();
+  const [one, two] = [await world.connect(), await world.connect()];
+  const held = await world.settle(one.coordinator.lock('a').acquire());
+  let looks = 0;
+  two.store.faults.onRequest((call) => {
+    if (call.method === 'watch') return 'refuse';
+    if (call.method === 'transact' && call.transaction.then.every(({ type }) => type === 'range')) looks += 1;
+    return undefined;
+  });
+  const waiting = two.coordinator.lock('a').acquire();
+  await world.advance(20_000);
+  t.true(looks > 5 && looks < 60, `${looks} looks in 20 s`);
+  await world.settle(held.release());
+  t.true((await world.settle(waiting, 10_000)).isHeld());
+});
+
 test('a tenure that lasts is watched, once', async (t) => {
   const world = new VirtualWorld();
   const { coordinator, store } = await world.connect();

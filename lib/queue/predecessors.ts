@@ -57,8 +57,11 @@ export class Predecessors {
     this.#epoch = answer.epoch;
   }
 
-  /** Resolves when something has come of the waiting. Rejects with `signal.reason`, and with the StoreError of a refusal. */
-  async untilFew(context: TicketContext, own: KeyLife, signal: AbortSignal): Promise<Sighting> {
+  /**
+   * Resolves when something has come of the waiting; `gone`: the only one that is watched has gone. Rejects with `signal.reason`, and with
+   * the StoreError of a refusal.
+   */
+  async untilFew(context: TicketContext, own: KeyLife, signal: AbortSignal): Promise<Sighting | 'gone'> {
     const { runtime, store, repetition, lookout } = context;
     const [last] = this.#named;
     if (last === undefined || !this.#hasMore) {
@@ -71,6 +74,6 @@ export class Predecessors {
       return lookout(this.#queue).untilFirst(own, precedence, signal);
     }
     await untilDeleted(runtime, store, last, this.#revision, { timeoutMs: repetition.attemptTimeoutMs, signal });
-    return 'unknown';
+    return 'gone';
   }
 }

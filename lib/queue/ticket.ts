@@ -19,6 +19,7 @@
  *    token and in time by the queue; never after somebody has been given a compare of the key, which the next one would pass, too.
  * 5. leave: see departure.ts.
  */
+import { fullJitterMs } from '../resilience/backoff.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
@@ -177,10 +178,21 @@ export class Ticket implements KeyOwner {
 
   /** 2. Resolves once no more are before us than may be. Rejects if the key went away meanwhile, or if it was abandoned. */
   async turn(): Promise<void> {
-    while (!this.#before.areFew) {
-      const sighting = await this.#before.untilFew(this.#context, this.life, this.#stop.signal);
+    const { runtime, repetition } = this.#context;
+    const { signal } = this.#stop;
+    for (let breaks = 0; !this.#before.areFew;) {
+      const sighting = await this.#before.untilFew(this.#context, this.life, signal);
       if (sighting === 'removed') this.#loseKey();
       if (sighting === 'first') break;
+      /* At once after the first break; where watches cannot be kept at all, looking instead of watching would be polling. */
+      if (sighting === 'unknown' && breaks > 0) {
+        await sleep(
+          runtime.clock,
+          fullJitterMs(breaks - 1, repetition, () => runtime.random.uniform()),
+          signal,
+        );
+      }
+      breaks = sighting === 'unknown' ? breaks + 1 : 0;
       await this.#alone(() => this.#repeat(() => this.#lookAgain()));
     }
     this.#stop.signal.throwIfAborted();
