@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the epoch is not in the token',
     file: 'queue/ticket',
-    from: 'packToken({ epoch: this.#epoch,',
+    from: 'packToken({ epoch: this.#slot?.epoch ?? this.#epoch,',
     to: 'packToken({ epoch: 0,',
     caughtBy: 200,
   },
@@ -222,9 +222,16 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 100,
   },
   {
+    name: 'the audit deletes a key of any life',
+    file: 'session/audit',
+    from: 'compare: [isThisLife]',
+    to: 'compare: []',
+    caughtBy: 'lib/session/audit.test.ts',
+  },
+  {
     name: 'what was seen to go before a restore is believed to be gone after it',
     file: 'queue/lookout',
-    from: '|| epoch !== this.#epoch',
+    from: '|| epoch > this.#epoch',
     to: '',
     caughtBy: 'lib/queue/lookout.test.ts',
   },

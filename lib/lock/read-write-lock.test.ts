@@ -109,6 +109,15 @@ test('work under one side that asks for either is told, before it hangs', async 
   );
 });
 
+test('the sides do not wait for each other in the process: readers come together after a writer', async (t) => {
+  const { world, locks, ask, release } = await scene(1);
+  const writer = await ask(0, 'write');
+  const readers = [await ask(0, 'read'), await ask(0, 'read'), await ask(0, 'read')];
+  await t.throwsAsync(world.settle(locks[0]!.read().acquire({ timeoutMs: 200 })), { message: /^The read lock/ });
+  await release(writer);
+  t.true(readers.every(({ held }) => held?.isHeld()));
+});
+
 test('a writer that waits for a reader times out as behind a lock', async (t) => {
   const { world, locks, ask } = await scene();
   await ask(0, 'read');

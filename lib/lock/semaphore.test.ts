@@ -224,13 +224,88 @@ test('slots that one process asks for at the same time are two, and the audit ta
   t.is(left(), 6);
 });
 
-test('a slot that is deleted by hand is a loss, found by the audit', async (t) => {
-  const { world, take } = await scene();
-  const held = await take();
-  world.cluster.delete(`${SLOTS}${held.slot}`);
-  await world.advance(20_000);
-  t.false(held.isHeld());
-  t.true(held.signal.reason instanceof LockLostError);
+test('a slot, or a place, that is deleted by hand is a loss that is seen, and the other key goes, too', async (t) => {
+  for (const prefix of [SLOTS, QUEUE]) {
+    const { world, take, left } = await scene(2, 1);
+    const held = await take(0);
+    await world.advance(500);
+    world.cluster.delete({ prefix });
+    await world.advance(100);
+    t.false(held.isHeld());
+    t.true(held.signal.reason instanceof LockLostError);
+    t.is(left(), 0, prefix);
+    t.true((await take(1)).isHeld());
+  }
+});
+
+test('tokens of a slot rise, also where the epoch was raised between the queue and the claim', async (t) => {
+  const { world, all, semaphores, take } = await scene(2, 2);
+  let claims = 0;
+  all[0]!.store.faults.onRequest((call) => {
+    if (call.method !== 'transact' || call.transaction.then.filter(({ type }) => type === 'put').length !== 2)
+      return undefined;
+    claims += 1;
+    return claims === 1 ? { delayMs: 300 } : undefined;
+  });
+  const asking = semaphores[0]!.acquire();
+  await world.advance(100);
+  world.cluster.put('test/epoch', '1');
+  const other = await take(1);
+  await world.settle(other.release());
+  const held = await world.settle(asking);
+  t.is(held.slot, other.slot);
+  t.true(held.token > other.token);
+});
+
+test('waiters of two epochs in one process do not end each other’s watch', async (t) => {
+  const { world, all, semaphores, take } = await scene(2, 1);
+  await take(1);
+  let watches = 0;
+  all[0]!.store.faults.onRequest(({ method }) => {
+    if (method === 'watch') watches += 1;
+    return undefined;
+  });
+  const wide = all[0]!.coordinator.semaphore('gpu', { permits: 2 });
+  const held = await world.settle(wide.acquire());
+  const waiting = [semaphores[0]!.acquire().catch(() => {}), wide.acquire().catch(() => {})];
+  await world.advance(1_000);
+  world.cluster.put('test/epoch', '1');
+  waiting.push(wide.acquire().catch(() => {}));
+  await world.advance(30_000);
+  t.true(watches < 12, `${watches} watches`);
+  t.true(held.isHeld());
+  await world.settle(all[0]!.coordinator.close({ drainMs: 0 }));
+  await world.settle(Promise.all(waiting));
+});
+
+test('where every slot is taken by somebody who left the queue, a wait is one behind a holder, and a try says so', async (t) => {
+  const { world, semaphores } = await scene(1, 1);
+  world.cluster.put(`${SLOTS}0`, 'somebody');
+  await t.throwsAsync(world.settle(semaphores[0]!.acquire({ timeoutMs: 500 })), { instanceOf: LockTimeoutError });
+  t.is(await world.settle(semaphores[0]!.tryAcquire()), undefined);
+  world.cluster.delete(`${SLOTS}0`);
+  t.truthy(await world.settle(semaphores[0]!.tryAcquire()));
+});
+
+test('whoever waits in the process while etcd is away is not told that somebody holds it', async (t) => {
+  const { world, semaphore, store } = await scene(1, 1);
+  store.faults.cutOff();
+  const [first, second] = [
+    t.throwsAsync(semaphore.acquire({ timeoutMs: 1_000 }), { instanceOf: CoordinationUnavailableError }),
+    t.throwsAsync(semaphore.acquire({ timeoutMs: 900 }), { instanceOf: CoordinationUnavailableError }),
+  ];
+  await world.settle(Promise.all([first, second]));
+});
+
+test('a timeout after the wait in the process names all of it', async (t) => {
+  const { world, semaphores, take } = await scene(2, 1);
+  const held = await take(0);
+  const waiting = t.throwsAsync(semaphores[0]!.acquire({ timeoutMs: 1_000 }), { message: /all of the 1000 ms/ });
+  await world.advance(500);
+  const other = semaphores[1]!.acquire();
+  await world.settle(held.release());
+  await world.settle(other);
+  await world.settle(waiting);
 });
 
 test('work that holds all permits and asks for one more is told, before it hangs', async (t) => {

@@ -1,11 +1,9 @@
 import type { Health } from '../health/health.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { elapsedMs, type Clock } from '../runtime/clock.ts';
-import type { JoinOptions } from './line.ts';
+import type { LineIdentity } from './custody.ts';
+import { unavailable, type JoinOptions, type Line } from './line.ts';
 import type { Tenure } from './tenure.ts';
-
-/** Goes into the queue, with what is left of the time. */
-type Enter = (options: JoinOptions) => Promise<Tenure>;
 
 interface Waiter {
   readonly waitForRecovery: boolean;
@@ -20,40 +18,43 @@ interface Waiter {
 export class Gate {
   readonly #clock: Clock;
   readonly #health: Health;
+  readonly #identity: LineIdentity;
   readonly #places: number;
-  readonly #timeoutOf: (waitedMs: number) => Error;
   readonly #onIdle: () => void;
   readonly #waiters = new Set<Waiter>();
+  readonly #lines = new Set<Line>();
   #inside = 0;
 
-  constructor(
-    clock: Clock,
-    health: Health,
-    places: number,
-    timeoutOf: (waitedMs: number) => Error,
-    onIdle: () => void,
-  ) {
+  constructor(clock: Clock, health: Health, identity: LineIdentity, places: number, onIdle: () => void) {
     this.#clock = clock;
     this.#health = health;
+    this.#identity = identity;
     this.#places = places;
-    this.#timeoutOf = timeoutOf;
     this.#onIdle = onIdle;
   }
 
-  /** Waits for a place, and then in the queue; the place is free again when the tenure is over. Rejects as {@link Enter} does. */
-  async join(options: JoinOptions, enter: Enter): Promise<Tenure> {
+  /** Waits for a place, and then in a line of its own; the place is free again when the tenure is over. Rejects as {@link Line.join} does. */
+  async join(options: JoinOptions, enter: () => Line): Promise<Tenure> {
     const { timeoutMs } = options;
     const begunAt = this.#clock.now();
     if (this.#inside >= this.#places) await this.#pass(options);
     else this.#inside += 1;
+    let line: Line | undefined;
+    const leave = (): void => {
+      if (line !== undefined) this.#lines.delete(line);
+      this.#leave();
+    };
     try {
+      line = enter();
+      this.#lines.add(line);
       const waitedMs = elapsedMs(begunAt, this.#clock.now());
-      const left = timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, timeoutMs - waitedMs) };
-      const tenure = await enter({ ...options, ...left });
-      void tenure.ended.then(() => this.#leave());
+      const left =
+        timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, timeoutMs - waitedMs), patienceMs: timeoutMs };
+      const tenure = await line.join({ ...options, ...left });
+      void tenure.ended.then(leave);
       return tenure;
     } catch (error) {
-      this.#leave();
+      leave();
       throw error;
     }
   }
@@ -89,11 +90,17 @@ export class Gate {
       };
       this.#waiters.add(waiter);
       if (timeoutMs !== undefined) {
-        cancel = this.#clock.schedule(timeoutMs, () => waiter.refuse(this.#timeoutOf(timeoutMs)));
+        cancel = this.#clock.schedule(timeoutMs, () => waiter.refuse(this.#timeout(timeoutMs)));
       }
       stop = onAbort(signal, waiter.refuse);
       if (this.#health.state === 'degraded') this.refuseWhileDegraded();
     });
+  }
+
+  /** Those inside have it, or wait for somebody who has; or etcd does not answer them. */
+  #timeout(waitedMs: number): Error {
+    const isContended = [...this.#lines].some((line) => line.isContended);
+    return isContended ? this.#identity.timeoutOf(waitedMs) : unavailable(this.#identity, this.#health);
   }
 
   #leave(): void {

@@ -8,6 +8,7 @@
  * What becomes of the ticket then, which need not leave with its first tenure, is in custody.ts.
  */
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
+import type { Health } from '../health/health.ts';
 import { abortable, onAbort } from '../runtime/abort.ts';
 import { DeadlineReached } from '../runtime/deadline.ts';
 import { asPublicError } from '../store/store-error.ts';
@@ -19,6 +20,11 @@ export interface JoinOptions extends Keeping {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * All that the caller waits, with what it has waited before, for the error.
+   * @default `timeoutMs`
+   */
+  readonly patienceMs?: number | undefined;
   /** Wait also while etcd is away for longer than a lease lasts. */
   readonly waitForRecovery?: boolean | undefined;
 }
@@ -55,7 +61,7 @@ export class Line {
 
   /** Waits in line. Rejects with the identity's timeout error, with CoordinationUnavailableError, or with `signal.reason`. */
   join(options: JoinOptions): Promise<Tenure> {
-    const { timeoutMs, signal, waitForRecovery = false } = options;
+    const { timeoutMs, patienceMs = timeoutMs ?? 0, signal, waitForRecovery = false } = options;
     const rested = signal?.aborted === true ? undefined : this.#custody?.takeUp(options);
     if (rested !== undefined) return Promise.resolve(rested);
     return new Promise<Tenure>((resolve, reject) => {
@@ -71,7 +77,7 @@ export class Line {
       const cancelTimeout =
         timeoutMs === undefined
           ? () => {}
-          : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(timeoutMs))));
+          : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(patienceMs))));
       const waiter: Waiter = {
         waitForRecovery,
         keeping: options,
@@ -84,6 +90,12 @@ export class Line {
       if (this.#waiters.size === 0) this.#rest();
       else this.#serve();
     });
+  }
+
+  /** Somebody is known to have it: one of this process, or whoever we wait for. */
+  get isContended(): boolean {
+    const isHeld = this.#custody?.tenure?.isHeld() === true;
+    return isHeld || (this.#context.health.state === 'connected' && this.#ticket?.isContended === true);
   }
 
   /** Takes it only if nobody has it. Within the signal; rejects as {@link join} does, but for the timeout. */
@@ -256,18 +268,23 @@ export class Line {
 
   /** Somebody holds it, or etcd does not answer: the two never share an error. */
   #timeout(waitedMs: number): Error {
-    const { state } = this.#context.health;
-    const held = this.#custody?.tenure?.isHeld() === true;
-    const contended = held || (state === 'connected' && this.#ticket?.isContended === true);
-    return contended ? this.#identity.timeoutOf(waitedMs) : this.#unavailable();
+    return this.isContended ? this.#identity.timeoutOf(waitedMs) : this.#unavailable();
   }
 
   #unavailable(cause?: unknown): CoordinationUnavailableError {
-    const { state, reason } = this.#context.health;
-    return new CoordinationUnavailableError(
-      `Could not acquire ${this.#identity.name}: etcd does not answer (health: ${state}${reason === undefined ? '' : `, ${reason}`}). ` +
-        'This says nothing about who holds it.',
-      { cause },
-    );
+    return unavailable(this.#identity, this.#context.health, cause);
   }
+}
+
+/** etcd does not answer, as far as is known. */
+export function unavailable(
+  { name }: Pick<LineIdentity, 'name'>,
+  { state, reason }: Health,
+  cause?: unknown,
+): CoordinationUnavailableError {
+  return new CoordinationUnavailableError(
+    `Could not acquire ${name}: etcd does not answer (health: ${state}${reason === undefined ? '' : `, ${reason}`}). ` +
+      'This says nothing about who holds it.',
+    { cause },
+  );
 }

@@ -70,6 +70,8 @@ export class Lookout {
    */
   untilFirst(own: KeyLife, { before, beside, ...answer }: Precedence, signal: AbortSignal): Promise<Sighting> {
     let waiting = before;
+    /* Its answer is older than what is watched: another one is needed. */
+    if (this.#life !== undefined && answer.epoch < this.#epoch) return Promise.resolve('unknown');
     return this.#observe<Sighting>(answer, signal, 'unknown', () => {
       if (this.#isGone(own)) return 'removed';
       waiting = waiting.filter((life) => !this.#isGone(life));
@@ -118,7 +120,7 @@ export class Lookout {
         },
         lose: (refusal) => settle(() => (refusal === undefined ? resolve(unknown) : reject(refusal))),
       };
-      if (this.#life === undefined || revision < this.#since || epoch !== this.#epoch) this.#open(revision, epoch);
+      if (this.#life === undefined || revision < this.#since || epoch > this.#epoch) this.#open(revision, epoch);
       this.#observers.add(observer);
       signal.addEventListener('abort', abort, { once: true });
       if (signal.aborted) abort();

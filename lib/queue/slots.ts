@@ -11,11 +11,11 @@
  */
 import type { KeyOwner, Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
-import { StoreError } from '../store/store-error.ts';
 import type { KeyValue, TransactionResponse } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import type { KeyLife } from '../store/until-deleted.ts';
 import { whileAlive, withdraw, type Departure } from './departure.ts';
+import { readEpoch } from './epoch.ts';
 import type { TicketContext } from './ticket-context.ts';
 
 /** Our place in the queue. */
@@ -45,6 +45,8 @@ export class Slot {
   /** An attempt was not answered, and none was successful since: it may be applied while our place stands. */
   #isUnsure = false;
   #life: KeyLife | undefined;
+  #epoch = 0;
+  #areTaken = false;
 
   constructor(context: TicketContext, place: Place, options: SlotOptions, lost: (reason: Error) => void) {
     this.#context = context;
@@ -64,26 +66,39 @@ export class Slot {
     return this.#life === undefined ? undefined : Number(this.#life.key.slice(this.#options.prefix.length));
   }
 
+  /** The operator's epoch, as the answer had it by which it was claimed. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** As far as is known somebody has each of them. */
+  get areTaken(): boolean {
+    return this.#areTaken;
+  }
+
   /**
-   * 1. Claims one that is not known to be taken. `false`: our place in the queue is gone. Rejects with a StoreError, also where all are
-   * taken at the moment: somebody has left the queue and not its slot yet, or believes that there are more of them.
+   * 1. Claims one that is not known to be taken. `removed`: our place in the queue is gone; `taken`: all are at the moment, since somebody has
+   * left the queue and not its slot yet, or believes that there are more of them. Rejects with a StoreError.
    */
-  async claim(): Promise<boolean> {
+  async claim(): Promise<'claimed' | 'removed' | 'taken'> {
     const { key: place, createRevision } = this.#place;
     for (;;) {
       const key = this.#free();
+      this.#areTaken = key === undefined;
+      if (key === undefined) return 'taken';
       this.#own(key);
       const { succeeded, revision, responses } = await this.#attempt(key).catch((error: unknown) => {
         this.#isUnsure = true;
         throw error;
       });
-      if (succeeded) return this.#have({ key, createRevision: revision });
+      const epoch = readEpoch(this.#context.epochKey, entriesOf(responses[2])[0]);
+      if (succeeded) return this.#have({ key, createRevision: revision }, epoch);
       const [own] = entriesOf(responses[0]);
-      if (own?.createRevision !== createRevision) return false;
+      if (own?.createRevision !== createRevision) return 'removed';
       this.#taken = entriesOf(responses[1]);
       this.#modRevision = own.modRevision;
       const ours = this.#taken.find((slot) => slot.value === place);
-      if (ours !== undefined) return this.#have({ key: ours.key, createRevision: ours.createRevision });
+      if (ours !== undefined) return this.#have({ key: ours.key, createRevision: ours.createRevision }, epoch);
       if (!this.#isUnsure) this.#disownBut(undefined);
     }
   }
@@ -125,17 +140,19 @@ export class Slot {
         then: [
           { type: 'put', key: place, value, lease: session.lease },
           { type: 'put', key, value: place, lease: session.lease },
+          { type: 'range', key: this.#context.epochKey },
         ],
         otherwise: [
           { type: 'range', key: place },
           { type: 'range', prefix: this.#options.prefix },
+          { type: 'range', key: this.#context.epochKey },
         ],
       },
       { timeoutMs: repetition.attemptTimeoutMs, signal: session.signal },
     );
   }
 
-  #free(): string {
+  #free(): string | undefined {
     const { prefix, count } = this.#options;
     const taken = new Set(this.#taken.map(({ key }) => key));
     for (let index = 0; index < count; index += 1) {
@@ -146,14 +163,15 @@ export class Slot {
     }
     /* What is known is to be asked for anew. */
     this.#taken = [];
-    throw new StoreError('unreachable', 'transient', 'every slot is taken at the moment');
+    return undefined;
   }
 
-  #have(life: KeyLife): true {
+  #have(life: KeyLife, epoch: number): 'claimed' {
     this.#life = life;
+    this.#epoch = epoch;
     this.#isUnsure = false;
     this.#disownBut(life.key);
-    return true;
+    return 'claimed';
   }
 
   /** Before an attempt is sent, since it can be applied before it is answered. */

@@ -115,7 +115,7 @@ export class Ticket implements KeyOwner {
 
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
-    return !this.#before.areFew;
+    return !this.#before.areFew || this.#slot?.areTaken === true;
   }
 
   /** Why the key, or its session, is gone, if it is. */
@@ -160,8 +160,7 @@ export class Ticket implements KeyOwner {
     if (this.#rivals.beside > 0) await this.enqueue();
     else await this.#alone(() => this.#repeat(() => this.#enterIfEmpty()));
     if (this.#createRevision === 0n || !this.#before.areFew) return false;
-    await this.#own();
-    return true;
+    return this.#own({ isPatient: false });
   }
 
   /** The key is put only where nobody stands, so if it stands there it has been the first since. Once: it need not be among the rivals. */
@@ -179,38 +178,50 @@ export class Ticket implements KeyOwner {
   /** 2. Resolves once no more are before us than may be. Rejects if the key went away meanwhile, or if it was abandoned. */
   async turn(): Promise<void> {
     const { runtime, repetition } = this.#context;
+    const { clock, random } = runtime;
     const { signal } = this.#stop;
     for (let breaks = 0; !this.#before.areFew;) {
+      const since = clock.now();
       const sighting = await this.#before.untilFew(this.#context, this.life, signal);
       if (sighting === 'removed') this.#loseKey();
       if (sighting === 'first') break;
-      /* At once after the first break; where watches cannot be kept at all, looking instead of watching would be polling. */
-      if (sighting === 'unknown' && breaks > 0) {
+      /* At once after a break that follows no other soon: where watches cannot be kept at all, it would be polling. */
+      if (sighting !== 'unknown' || elapsedMs(since, clock.now()) > repetition.capMs) breaks = 0;
+      if (breaks > 0) {
         await sleep(
-          runtime.clock,
-          fullJitterMs(breaks - 1, repetition, () => runtime.random.uniform()),
+          clock,
+          fullJitterMs(breaks - 1, repetition, () => random.uniform()),
           signal,
         );
       }
-      breaks = sighting === 'unknown' ? breaks + 1 : 0;
+      breaks += 1;
       await this.#alone(() => this.#repeat(() => this.#lookAgain()));
     }
-    this.#stop.signal.throwIfAborted();
-    await this.#own();
+    signal.throwIfAborted();
+    await this.#own({ isPatient: true });
   }
 
-  /** 3. Those before us only become fewer: from here on it is ours, but for the slot. */
-  async #own(): Promise<void> {
+  /** 3. Those before us only become fewer: from here on it is ours, but for the slot. `false`: none is free, and we are not to wait for one. */
+  async #own({ isPatient }: { readonly isPatient: boolean }): Promise<boolean> {
     if (this.#slots !== undefined) {
       const { queue, key, session } = this;
       const place = { queue, key, session, createRevision: this.#createRevision, value: this.#value };
       const slot = new Slot(this.#context, place, this.#slots, (reason) => this.lost(reason));
       this.#slot = slot;
-      const isOurs = await this.#alone(() => this.#repeat(() => slot.claim()));
-      if (!isOurs) this.#loseKey();
+      const claim = await this.#alone(() =>
+        this.#repeat(async () => {
+          const claim = await slot.claim();
+          if (claim === 'taken' && isPatient)
+            throw new StoreError('unreachable', 'transient', 'every slot is taken at the moment');
+          return claim;
+        }),
+      );
+      if (claim === 'taken') return false;
+      if (claim === 'removed') this.#loseKey();
       this.#stop.signal.throwIfAborted();
     }
     this.#owned = true;
+    return true;
   }
 
   /** 3. The token for the next holder, once the ticket owns the queue. `onLost` is told when the key is, instead of the holder before. */
@@ -220,11 +231,11 @@ export class Ticket implements KeyOwner {
     this.#grants += 1;
     if (handoff === 0) {
       this.#ownedAt = this.#context.runtime.clock.now();
-      void this.#watchOwnKey();
+      void this.#watchOwnKeys();
     }
     this.#onLost = onLost;
     if (this.#loss !== undefined) onLost(this.#loss);
-    return packToken({ epoch: this.#epoch, revision: this.fence.createRevision, handoff });
+    return packToken({ epoch: this.#slot?.epoch ?? this.#epoch, revision: this.fence.createRevision, handoff });
   }
 
   /** 4. Somebody outside has been given a compare of the key. */
@@ -252,10 +263,12 @@ export class Ticket implements KeyOwner {
 
   async #leave(): Promise<Departure> {
     await this.#running.catch(() => {});
-    if (this.#loss !== undefined) return 'missing';
+    /* One of two keys may be gone, and the other one would stand in somebody's way. */
+    const isLost = this.#loss !== undefined;
+    if (isLost && this.#slot === undefined) return 'missing';
     const place = this.#leavePlace();
     const slot = this.#slot?.leave(place);
-    const departures = [await place, await slot];
+    const departures = [isLost ? 'missing' : 'left', await place, await slot];
     this.session.disown(this);
     this.#stop.abort(HAS_LEFT);
     return departures.includes('missing') ? 'missing' : 'left';
@@ -325,7 +338,7 @@ export class Ticket implements KeyOwner {
 
   /** 2. One call: our own key and those before it. */
   async #lookAgain(): Promise<void> {
-    const { store, repetition } = this.#context;
+    const { store, repetition, epochKey } = this.#context;
     const options = { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal };
     const { key } = this;
     const before = newest(this.#rivals, this.#createRevision);
@@ -335,6 +348,7 @@ export class Ticket implements KeyOwner {
         then: [
           { type: 'range', key, keysOnly: true },
           { type: 'range', ...before },
+          { type: 'range', key: epochKey },
         ],
       },
       options,
@@ -342,9 +356,11 @@ export class Ticket implements KeyOwner {
     if (revision < this.#createRevision) {
       throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
     }
-    const [own, range] = responses;
+    const [own, range, epoch] = responses;
     if (entriesOf(own)[0]?.createRevision !== this.#createRevision) this.#loseKey();
-    if (range?.type === 'range') this.#before.see(range, key, { revision, epoch: this.#epoch });
+    if (range?.type !== 'range') return;
+    /* Of this answer; the token keeps the epoch with which the key came to be. */
+    this.#before.see(range, key, { revision, epoch: readEpoch(epochKey, entriesOf(epoch)[0]) });
   }
 
   #loseKey(): never {
@@ -353,19 +369,24 @@ export class Ticket implements KeyOwner {
     throw reason;
   }
 
-  async #watchOwnKey(): Promise<void> {
-    const { runtime, store, repetition } = this.#context;
-    const { key } = this;
+  async #watchOwnKeys(): Promise<void> {
     const { signal } = this.#stop;
-    const createRevision = this.#createRevision;
+    const lives = this.#slot?.life === undefined ? [this.life] : [this.life, this.#slot.life];
+    if (this.#watchAfterMs > 0) await sleep(this.#context.runtime.clock, this.#watchAfterMs, signal).catch(() => {});
+    if (!signal.aborted) await Promise.all(lives.map((life) => this.#watchOwn(life)));
+  }
+
+  async #watchOwn(life: KeyLife): Promise<void> {
+    const { runtime, store, repetition } = this.#context;
+    const { signal } = this.#stop;
     try {
-      if (this.#watchAfterMs > 0) await sleep(runtime.clock, this.#watchAfterMs, signal);
       const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
-      await untilDeleted(runtime, store, { key, createRevision }, createRevision, options);
+      await untilDeleted(runtime, store, life, life.createRevision, options);
       if (this.#departure === undefined) this.lost(new Error('its key was deleted by somebody else'));
     } catch (error) {
       /* Without the watch the audit finds a deleted key. */
       if (signal.aborted) return;
+      const { key } = life;
       runtime.logger.warn('A held key cannot be watched', { event: 'queue.unwatched', key, error: String(error) });
     }
   }

@@ -85,7 +85,10 @@ export class WaitQueue {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return identity.places === undefined
       ? this.#line(identity).join(options)
-      : this.#gate(identity, identity.places).join(options, (left) => this.#line(identity).join(left));
+      : this.#gate(identity, identity.places).join(options, () => {
+          if (this.#closed !== undefined) throw this.#closed;
+          return this.#line(identity);
+        });
   }
 
   /** Takes the queue only if nobody has it. */
@@ -154,12 +157,14 @@ export class WaitQueue {
     return lookout;
   }
 
-  #gate({ prefix, timeoutOf }: LineIdentity, places: number): Gate {
-    let gate = this.#gates.get(prefix);
+  #gate(identity: LineIdentity, places: number): Gate {
+    /* The sides of a read-write lock have each their own, and so has whoever thinks that there are more permits. */
+    const id = `${identity.place ?? identity.prefix} ${places}`;
+    let gate = this.#gates.get(id);
     if (gate === undefined) {
       const { runtime, health } = this.#context;
-      gate = new Gate(runtime.clock, health, places, timeoutOf, () => this.#gates.delete(prefix));
-      this.#gates.set(prefix, gate);
+      gate = new Gate(runtime.clock, health, identity, places, () => this.#gates.delete(id));
+      this.#gates.set(id, gate);
     }
     return gate;
   }

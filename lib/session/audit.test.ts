@@ -69,6 +69,25 @@ test('a key whose enqueue is still under way is nobody’s stray', async (t) => 
   t.truthy(cluster.get('soon'));
 });
 
+test('a key that has come to be another one meanwhile is left alone: some names are used again', async (t) => {
+  for (const when of ['before it is read', 'before it is deleted'] as const) {
+    const { runtime, cluster, store } = await open();
+    cluster.grant(8n, 60_000);
+    cluster.put('slot', 'ours', LEASE);
+    let isReplaced = false;
+    store.faults.onResponse(({ method }) => {
+      if (isReplaced || method !== (when === 'before it is read' ? 'leaseKeys' : 'range')) return undefined;
+      isReplaced = true;
+      cluster.delete('slot');
+      cluster.put('slot', 'of somebody else', 8n);
+      return undefined;
+    });
+    await runtime.clock.advance(2 * ROUND_MS);
+    t.true(isReplaced, when);
+    t.is(cluster.get('slot')?.value, 'of somebody else', when);
+  }
+});
+
 test('an owner whose key is gone is told, and the session stays', async (t) => {
   const { runtime, cluster, session } = await open();
   cluster.put('mine', '', LEASE);

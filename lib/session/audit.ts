@@ -16,7 +16,7 @@ export interface AuditOptions {
  *
  * 1. A transaction with a delete that is never taken goes through raft, so its revision is a proof; see revision-floor.ts.
  * 2. The keys on the lease are listed. An answer to this may be stale, so it convicts nobody:
- * 3. a key that no operation owned, before or after, is deleted: its nonce is never used again, so that is safe whenever it happens;
+ * 3. a key that no operation owned, before or after, is deleted in the life in which it was found, so that is safe whenever it happens;
  * 4. an own key that is not listed is looked up by a transaction of the kind of step 1, and lost if it is not there.
  */
 export function auditSession(runtime: Runtime, store: Store, session: Session, options: AuditOptions): void {
@@ -53,7 +53,11 @@ async function audit(store: Store, session: Session, { attemptTimeoutMs }: Audit
   /* 3 */
   for (const key of listed) {
     if (key.startsWith(sessionKey) || before.has(key) || session.owners.has(key)) continue;
-    await store.transact({ compare: [], then: [{ type: 'delete', key }] }, call);
+    const [entry] = (await store.range({ key, keysOnly: true }, call)).entries;
+    /* Some names are used again: by now it can be another life of the key, ours or somebody else's. */
+    if (entry?.lease !== session.lease || session.owners.has(key)) continue;
+    const isThisLife = { key, target: 'create', is: '=', than: entry.createRevision } as const;
+    await store.transact({ compare: [isThisLife], then: [{ type: 'delete', key }] }, call);
   }
   /* 4 */
   for (const [key, createRevision] of before) {

@@ -3,6 +3,7 @@ import { sleep } from '../runtime/clock.ts';
 import { testRuntime } from '../testing/test-runtime.ts';
 import { follow, revisionOf, type FollowOptions } from './follow.ts';
 import { MemoryCluster } from './memory/memory-cluster.ts';
+import { StoreError } from './store-error.ts';
 import type { WatchEvent } from './store.ts';
 
 function world(options: { losesDeletesAtCompaction?: boolean } = {}) {
@@ -120,6 +121,20 @@ test('what is asked once it is open goes before whatever it delivers, in each of
   await runtime.clock.advance(1_000);
   t.deepEqual(asked, [0, 2]);
   t.deepEqual(revisions(seen), [2, 3, 4]);
+});
+
+test('a check that fails when it is open is tried again ever less often', async (t) => {
+  const { runtime, end, begin } = world();
+  let asked = 0;
+  const onceOpen = async (): Promise<void> => {
+    asked += 1;
+    throw new StoreError('timeout', 'transient', 'no answer');
+  };
+  void begin(1n, { onceOpen });
+  await runtime.clock.advance(60_000);
+  t.true(asked > 20 && asked < 200, `${asked} times in a minute`);
+  end.abort();
+  await runtime.clock.advance(10);
 });
 
 test('a refusal ends it, and an abort ends it with its reason', async (t) => {

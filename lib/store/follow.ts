@@ -63,7 +63,6 @@ export async function* follow(
         isPast = false;
         leave = await openings?.enter(signal);
         for await (const { revision, events } of store.watch({ span: request.span, fromRevision: begin }, signal)) {
-          failures = 0;
           leave?.();
           leave = undefined;
           /* 1. The first answer: if it is in the past, begin again from where a compaction would show. */
@@ -72,6 +71,7 @@ export async function* follow(
           if (isPast) break;
           if (!isBelieved) await onceOpen?.();
           isBelieved = true;
+          failures = 0;
           const fresh = events.filter((event) => revisionOf(event) >= next);
           const last = fresh.at(-1);
           if (last !== undefined) next = revisionOf(last) + 1n;
