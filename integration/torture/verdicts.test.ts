@@ -269,7 +269,7 @@ test('a double start, a start without a record, and a lost tick are wrong', (t) 
 });
 
 test('a workload of which nothing comes after a fault is named', (t) => {
-  const recovered = { lock: 1, election: 1, cache: 1, config: 1 };
+  const recovered = { lock: 1, shared: 1, election: 1, cache: 1, config: 1 };
   const hits = [{ fault: 'cut', client: 'a', at: 0, until: 1, hit: true }];
   t.regex(judgeRecovery([{ hits, healedAt: 1, recovered }], 9_000).join(), /^L6 schedule: .* cut a$/);
 });
@@ -407,7 +407,7 @@ test('a heap and handles that grow through a life are wrong, and those that go u
 
 test('a run that did nothing is told all that it lacks', (t) => {
   const nothing = reportOf({ ...restored([[], []]), faults: ['a cut'], milestones: ['a restore'] });
-  t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 15);
+  t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 16);
   t.is(shortfalls({ ...nothing, milestones: [], faults: [] }, floorsFor(0)).length, 0);
   t.regex(shortfalls(nothing, floorsFor(0)).join(), /0 of 1 hits of: a restore/);
 });
