@@ -9,6 +9,9 @@ import { newLease, putting, verdictOf, Watching, type Verdict } from './probe.ts
 
 const options = { timeoutMs: 2_000 };
 
+/** Servers that have just started share the processors with everything else that starts. */
+const firstContact = { timeoutMs: 15_000 };
+
 /** A cluster of which every member can be cut off from the client alone. */
 class ProxiedCluster implements AsyncDisposable {
   readonly cluster: EtcdCluster;
@@ -52,7 +55,7 @@ const failures = (verdicts: readonly Verdict[]): string[] =>
 /** Warms every path of the store up, and resolves to the member that it uses. It is the same one for a store of one proxy. */
 async function warmUp(t: ExecutionContext, store: Store): Promise<bigint> {
   const lease = newLease();
-  t.is((await verdictOf(store.grant(lease, 60_000, options))).result, 'ok');
+  t.is((await verdictOf(store.grant(lease, 60_000, firstContact))).result, 'ok');
   t.is((await verdictOf(store.renew(lease, options))).result, 'ok');
   return lease;
 }
@@ -90,7 +93,7 @@ test('a write goes on to another member if it was never sent, and only then', as
   while (inUse(proxied).length > 0) await turn();
 
   const store = proxied.connect();
-  await store.range({ key: 'a' }, options);
+  await store.range({ key: 'a' }, firstContact);
   const [current] = inUse(proxied) as [FaultProxy];
   current.dropResponses();
   t.is((await verdictOf(store.transact(putting('sent'), options))).result, 'timeout unknown');
@@ -107,7 +110,7 @@ test('a stopped follower costs reads at most half of their time, once', async (t
   await using cluster = await EtcdCluster.start({ fastElections: false });
   const [follower] = await cluster.followers();
   const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
-  await store.range({ key: 'a' }, options);
+  await store.range({ key: 'a' }, firstContact);
   follower?.pause();
   const verdicts = await repeatedly(50, () => store.range({ key: 'a' }, options));
   t.deepEqual(failures(verdicts), []);
@@ -120,7 +123,7 @@ test('a member that has lost the cluster refuses, and its clients go on to the o
   await using cluster = await EtcdCluster.start();
   const { members } = cluster;
   const store = createEtcdStore(systemRuntime(), { endpoints: [members[0]?.endpoint ?? ''] });
-  const { revision } = await store.status(options);
+  const { revision } = await store.status(firstContact);
   const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
   await watching.until(({ batches }) => batches.length > 0);
   for (const other of members.slice(1)) other.pause();
@@ -151,7 +154,7 @@ test('a watch that breaks begins anew at another member', async (t) => {
   t.is((await broken.ended).result, 'unreachable transient');
   const next = watch();
   await next.until(({ batches }) => batches.length > 0);
-  await store.transact(putting('w/a'), options);
+  await store.transact(putting('w/a'), firstContact);
   await next.until(({ keys }) => keys.includes('w/a'));
   await next.stop();
   t.pass();
@@ -161,7 +164,7 @@ test('a watch that breaks begins anew at another member', async (t) => {
 test('writes go on within seconds when the leader dies', async (t) => {
   await using cluster = await EtcdCluster.start();
   const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
-  await store.transact(putting('before'), options);
+  await store.transact(putting('before'), firstContact);
   const leader = await cluster.leader();
   await leader.stop({ signal: 'SIGKILL' });
   const startedAt = performance.now();

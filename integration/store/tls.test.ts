@@ -5,7 +5,7 @@ import { CertificateAuthority } from '../servers/certificates.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { newLease, putting, verdictOf, Watching, type Verdict } from './probe.ts';
 
-const options = { timeoutMs: 2_000 };
+const options = { timeoutMs: 10_000 };
 
 let authority: CertificateAuthority;
 let stranger: CertificateAuthority;
