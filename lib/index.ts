@@ -1,6 +1,6 @@
 export type { Cache, CacheChange, CacheStats, ReadOptions, ReadyOptions, WriteOptions } from './cache/cache.ts';
 export type { CacheOptions, OnDemandCacheOptions, PrefixCacheOptions } from './cache/cache-options.ts';
-export type { CachedEntry, Source } from './cache/cached-entry.ts';
+export type { CachedEntry } from './cache/cached-entry.ts';
 export { LamportClock, type LamportClockOptions, type LamportStamp } from './causality/lamport-clock.ts';
 export { VersionVector, type Causality } from './causality/version-vector.ts';
 export type { Config, ConfigWriteOptions } from './config/config.ts';
@@ -46,7 +46,7 @@ export type { ReadWriteLock, SharedLock } from './lock/read-write-lock.ts';
 export type { HeldPermit, Semaphore, SemaphoreOptions } from './lock/semaphore.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
-export type { StalenessOptions } from './replica/staleness.ts';
+export type { Source, StalenessOptions } from './replica/staleness.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
 export type { JobStatus } from './schedule/controls.ts';
 export type { ScheduleOptions } from './schedule/job-options.ts';

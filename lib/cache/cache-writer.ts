@@ -1,22 +1,22 @@
 import { expectOptions, expectText, expectValue, show } from '../arguments.ts';
 import { CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
+import type { ReaderCalls } from '../replica/reader-calls.ts';
 import { encodePath } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
 import type { Operation } from '../store/store.ts';
-import type { CacheCalls } from './cache-calls.ts';
 import type { WriteOptions } from './cache.ts';
 
 /** What a cache writes: each put and delete once, and told of when its cache shows it. */
 export class CacheWriter {
   readonly #operations: Operations;
-  readonly #calls: CacheCalls;
+  readonly #calls: ReaderCalls;
   readonly #root: string;
   readonly #shown: (full: string, revision: bigint, signal: AbortSignal) => Promise<void>;
 
   /** `shown` resolves once the cache does not show anything older than that revision of that key. */
   constructor(
     operations: Operations,
-    calls: CacheCalls,
+    calls: ReaderCalls,
     root: string,
     shown: (full: string, revision: bigint, signal: AbortSignal) => Promise<void>,
   ) {

@@ -9,9 +9,8 @@
  * Not guaranteed. That a value is the newest: it is as old as its `ageMs` says. `read(key, { consistency: 'linearizable' })` asks.
  */
 import { expectOptions, show } from '../arguments.ts';
-import type { Health } from '../health/health.ts';
+import type { ReaderContext, ReaderNames } from '../replica/reader-calls.ts';
 import type { Replicas } from '../replica/replicas.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { Sequence } from '../sequence/sequence.ts';
 import type { Keyspace } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
@@ -120,15 +119,18 @@ export interface Cache extends AsyncDisposable {
 }
 
 /** What the caches of one coordinator share. */
-export interface CacheContext {
-  readonly runtime: Runtime;
+export interface CacheContext extends ReaderContext {
   readonly replicas: Replicas;
   readonly operations: Operations;
-  readonly health: Health;
   readonly keyspace: Keyspace;
-  readonly deadlineMs: number;
   /** Those that are open, for the coordinator to close. */
   readonly opened: Set<{ close(): Promise<void> }>;
+}
+
+/** How errors name the cache of a prefix. */
+export function namesOf(prefix: string): ReaderNames {
+  const name = `cache ${show(prefix)}`;
+  return { subject: `The ${name}`, object: `in the ${name}` };
 }
 
 /** Completes the options of a read. Throws a TypeError that names what is wrong. */

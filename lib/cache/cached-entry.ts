@@ -1,8 +1,6 @@
 import type { Replica } from '../replica/replica.ts';
+import { sourceOf, type Source } from '../replica/staleness.ts';
 import type { KeyValue } from '../store/store.ts';
-
-/** How a value is known: proved within twice `freshnessMs`, not proved for longer, or only from a file of an earlier process. */
-export type Source = 'live' | 'stale' | 'snapshot';
 
 /** A value as it was at a revision. Age and source are computed when they are read. */
 export interface CachedEntry {
@@ -31,8 +29,7 @@ export class Entry implements CachedEntry {
   }
 
   get source(): Source {
-    if (this.#replica.origin === 'snapshot') return 'snapshot';
-    return this.#replica.isFresh() ? 'live' : 'stale';
+    return sourceOf(this.#replica);
   }
 
   toJSON(): ReturnType<CachedEntry['toJSON']> {

@@ -13,16 +13,17 @@
 import { LRUCache } from 'lru-cache';
 import { expectOptions, expectSignal, expectText, show } from '../arguments.ts';
 import type { Change } from '../replica/contents.ts';
+import { ReaderCalls } from '../replica/reader-calls.ts';
 import type { ReplicaShare, ShareOptions } from '../replica/replicas.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Sequence } from '../sequence/sequence.ts';
 import { decodePath, encodePath } from '../session/keyspace.ts';
-import { CacheCalls } from './cache-calls.ts';
 import type { CompleteOnDemandOptions } from './cache-options.ts';
 import { CacheWatchers } from './cache-watchers.ts';
 import { CacheWriter } from './cache-writer.ts';
 import {
   completeReadOptions,
+  namesOf,
   type Cache,
   type CacheChange,
   type CacheContext,
@@ -45,7 +46,7 @@ export class OnDemandCache implements Cache, Keeper {
   readonly prefix: string;
   readonly #context: CacheContext;
   readonly #options: CompleteOnDemandOptions;
-  readonly #calls: CacheCalls;
+  readonly #calls: ReaderCalls;
   readonly #writer: CacheWriter;
   readonly #watchers: CacheWatchers;
   readonly #root: string;
@@ -64,7 +65,7 @@ export class OnDemandCache implements Cache, Keeper {
     this.#context = context;
     this.#options = options;
     this.#root = context.keyspace.cache(prefix);
-    this.#calls = new CacheCalls(context, prefix);
+    this.#calls = new ReaderCalls(context, namesOf(prefix));
     this.#watchers = new CacheWatchers((full) => decodePath(full.slice(this.#root.length)));
     this.#writer = new CacheWriter(context.operations, this.#calls, this.#root, (full, revision, signal) =>
       this.#shown(full, revision, signal),

@@ -1,17 +1,18 @@
 import { expectOptions, expectText, show } from '../arguments.ts';
 import type { Change } from '../replica/contents.ts';
+import { ReaderCalls } from '../replica/reader-calls.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaShare } from '../replica/replicas.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Sequence } from '../sequence/sequence.ts';
 import { decodePath } from '../session/keyspace.ts';
 import type { KeyValue } from '../store/store.ts';
-import { CacheCalls } from './cache-calls.ts';
 import type { CompletePrefixOptions } from './cache-options.ts';
 import { CacheWatchers } from './cache-watchers.ts';
 import { CacheWriter } from './cache-writer.ts';
 import {
   completeReadOptions,
+  namesOf,
   type Cache,
   type CacheChange,
   type CacheContext,
@@ -26,7 +27,7 @@ import { Entry, type CachedEntry } from './cached-entry.ts';
 export class PrefixCache implements Cache {
   readonly prefix: string;
   readonly #context: CacheContext;
-  readonly #calls: CacheCalls;
+  readonly #calls: ReaderCalls;
   readonly #writer: CacheWriter;
   readonly #watchers: CacheWatchers;
   readonly #root: string;
@@ -48,7 +49,7 @@ export class PrefixCache implements Cache {
     this.#root = context.keyspace.cache(prefix);
     this.#share = context.replicas.open({ span: { prefix: this.#root }, freshnessMs, maxEntries, maxBytes });
     this.#replica = this.#share.replica;
-    this.#calls = new CacheCalls(context, prefix);
+    this.#calls = new ReaderCalls(context, namesOf(prefix));
     this.#watchers = new CacheWatchers((full) => this.#keyOf(full));
     this.#writer = new CacheWriter(context.operations, this.#calls, this.#root, (_, revision, signal) =>
       this.#replica.reached(revision, signal),

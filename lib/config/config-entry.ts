@@ -1,8 +1,9 @@
 import type { Replica } from '../replica/replica.ts';
+import { sourceOf, type Source } from '../replica/staleness.ts';
 import type { DeepReadonly } from './value.ts';
 
 /** How an entry is known; `fallback`: not from etcd at all. */
-export type ConfigSource = 'live' | 'stale' | 'snapshot' | 'fallback';
+export type ConfigSource = Source | 'fallback';
 
 /** A version of a config entry. Its age and source are computed when they are read. */
 export interface ConfigEntry<T> {
@@ -39,9 +40,7 @@ export class Entry<T> implements ConfigEntry<T> {
   }
 
   get source(): ConfigSource {
-    if (this.version === 0) return 'fallback';
-    if (this.#replica.origin === 'snapshot') return 'snapshot';
-    return this.#replica.isFresh() ? 'live' : 'stale';
+    return this.version === 0 ? 'fallback' : sourceOf(this.#replica);
   }
 
   /** The same version, as one that follows a gap. */

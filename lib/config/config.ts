@@ -6,26 +6,17 @@
  *
  * Not guaranteed. That every process has applied a version when `set` resolves: `rollout()` tells which have.
  */
-import { expectDuration, expectFunction, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
-import {
-  ClosedError,
-  ConfigInvalidError,
-  CoordinationUnavailableError,
-  TooStaleError,
-  VersionConflictError,
-} from '../errors.ts';
-import type { Health } from '../health/health.ts';
+import { expectFunction, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
+import { CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
 import { isSame } from '../replica/contents.ts';
+import { ReaderCalls, type ReaderContext } from '../replica/reader-calls.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { sleep } from '../runtime/clock.ts';
-import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
 import { mapped } from '../sequence/mapped.ts';
 import type { Sequence } from '../sequence/sequence.ts';
-import { asPublicError } from '../store/store-error.ts';
 import type { KeyValue } from '../store/store.ts';
 import { Entry, type ConfigEntry } from './config-entry.ts';
 import type { CompleteConfigOptions } from './config-options.ts';
@@ -41,14 +32,11 @@ import type { Rollout, RolloutReport } from './rollout.ts';
 import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
 
 /** What a config needs of its coordinator. */
-export interface ConfigContext {
-  readonly runtime: Runtime;
+export interface ConfigContext extends ReaderContext {
   readonly replicas: Replicas;
-  readonly health: Health;
   readonly writer: ConfigWriter;
   readonly rollout: Rollout;
   readonly keys: ConfigKeys;
-  readonly deadlineMs: number;
   /** Called when the config is closed. */
   readonly onClose: () => void;
 }
@@ -75,6 +63,7 @@ const HISTORY_DEFAULT = 20;
 export class Config<Input, Output> implements AsyncDisposable {
   readonly name: string;
   readonly #context: ConfigContext;
+  readonly #calls: ReaderCalls;
   readonly #options: CompleteConfigOptions<Output>;
   readonly #share: ReplicaShare;
   readonly #replica: Replica;
@@ -83,13 +72,15 @@ export class Config<Input, Output> implements AsyncDisposable {
   readonly #unfollow: () => void;
   /** What the entry that is known was made of. */
   #opened: KeyValue | undefined;
-  #closed: ClosedError | undefined;
+  #isClosed = false;
 
   /** @internal */
   constructor(context: ConfigContext, name: string, options: CompleteConfigOptions<Output>) {
     this.name = name;
     this.#context = context;
     this.#options = options;
+    const shown = JSON.stringify(name);
+    this.#calls = new ReaderCalls(context, { subject: `Config ${shown}`, object: `config ${shown}` });
     this.#share = context.replicas.open({
       span: { key: context.keys.current },
       freshnessMs: options.freshnessMs,
@@ -108,9 +99,7 @@ export class Config<Input, Output> implements AsyncDisposable {
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     expectOptions('ready', options, ['timeoutMs', 'signal']);
-    const { timeoutMs = this.#context.deadlineMs } = options;
-    expectDuration('timeoutMs', timeoutMs);
-    await this.#read('read', options.signal, (signal) => this.#replica.reached(0n, signal), timeoutMs);
+    await this.#calls.read('read', { ...options, why: this.#why }, (signal) => this.#replica.reached(0n, signal));
   }
 
   /**
@@ -119,7 +108,9 @@ export class Config<Input, Output> implements AsyncDisposable {
    */
   get(): ConfigEntry<Output> | undefined {
     const known = this.#known.value;
-    if (known.is !== 'unknown' && this.#options.isStrict) this.#expectFresh();
+    if (known.is !== 'unknown' && this.#options.isStrict) {
+      this.#calls.expectFresh(this.#replica, this.#options.maxStalenessMs);
+    }
     if (known.is === 'good') return known.entry;
     if (this.#fallback !== undefined || known.is === 'absent') return this.#fallback;
     throw new CoordinationUnavailableError(
@@ -232,8 +223,9 @@ export class Config<Input, Output> implements AsyncDisposable {
 
   /** Stops following. What is known stays readable, and grows older. */
   async close(): Promise<void> {
-    if (this.#closed === undefined) {
-      this.#closed = new ClosedError(`The config ${JSON.stringify(this.name)} is closed.`);
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#calls.close();
       this.#unfollow();
       this.#known.close();
       this.#context.rollout.close();
@@ -292,51 +284,13 @@ export class Config<Input, Output> implements AsyncDisposable {
     return ifVersion === undefined ? undefined : expectWholeNumber('ifVersion', ifVersion, 0, Number.MAX_SAFE_INTEGER);
   }
 
-  /** What ends in a write: refused at once while there is no contact. */
-  #write<T>(what: string, caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#settled(what, (deadlineMs, clock) => {
-      if (this.#context.health.state === 'degraded') {
-        throw new CoordinationUnavailableError(
-          `Could not ${what} config ${JSON.stringify(this.name)}: there has been no contact with etcd for longer than a lease lasts. ` +
-            'Nothing was sent, and nothing is queued.',
-        );
-      }
-      return underDeadline(clock, deadlineMs, expectSignal(caller), act);
-    });
+  readonly #why = (): Error | undefined => this.#replica.failure;
+
+  #write<T>(what: string, signal: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#calls.write(what, { signal, why: this.#why }, act);
   }
 
-  #read<T>(
-    what: string,
-    caller: AbortSignal | undefined,
-    act: (signal: AbortSignal) => Promise<T>,
-    timeoutMs?: number,
-  ): Promise<T> {
-    return this.#settled(what, (deadlineMs, clock) =>
-      withinDeadline(clock, timeoutMs ?? deadlineMs, expectSignal(caller), act),
-    );
-  }
-
-  async #settled<T>(what: string, act: (deadlineMs: number, clock: Runtime['clock']) => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) throw this.#closed;
-    try {
-      return await act(this.#context.deadlineMs, this.#context.runtime.clock);
-    } catch (error) {
-      if (error instanceof ConfigInvalidError || !(error instanceof DeadlineReached)) {
-        throw asPublicError(error, `${what} config ${JSON.stringify(this.name)}`);
-      }
-      throw new CoordinationUnavailableError(
-        `Could not ${what} config ${JSON.stringify(this.name)}: etcd did not answer in time.`,
-        { cause: this.#replica.failure ?? error },
-      );
-    }
-  }
-
-  #expectFresh(): void {
-    const ageMs = this.#replica.ageMs();
-    const { maxStalenessMs } = this.#options;
-    if (ageMs <= maxStalenessMs) return;
-    throw new TooStaleError(
-      `Config ${JSON.stringify(this.name)} was last proved ${Math.round(ageMs)} ms ago, and ${maxStalenessMs} is the limit.`,
-    );
+  #read<T>(what: string, signal: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#calls.read(what, { signal, why: this.#why }, act);
   }
 }

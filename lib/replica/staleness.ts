@@ -1,4 +1,8 @@
 import { expectDuration, show } from '../arguments.ts';
+import type { Replica } from './replica.ts';
+
+/** How a value is known: proved within twice `freshnessMs`, not proved for longer, or only from a file of an earlier process. */
+export type Source = 'live' | 'stale' | 'snapshot';
 
 /** How stale an answer from memory may be, and what then. */
 export interface StalenessOptions {
@@ -23,6 +27,12 @@ export interface Staleness {
   readonly maxStalenessMs: number;
   readonly isStrict: boolean;
   readonly freshnessMs: number;
+}
+
+/** How what a replica shows is known, now. */
+export function sourceOf(replica: Replica): Source {
+  if (replica.origin === 'snapshot') return 'snapshot';
+  return replica.isFresh() ? 'live' : 'stale';
 }
 
 /** Completes the options. Throws a TypeError or RangeError that names what is wrong. */

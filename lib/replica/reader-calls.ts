@@ -1,31 +1,46 @@
 import { expectDuration, expectSignal } from '../arguments.ts';
 import { ClosedError, CoordinationUnavailableError, TooStaleError } from '../errors.ts';
-import type { Replica } from '../replica/replica.ts';
+import type { Health } from '../health/health.ts';
 import { DeadlineReached, underDeadline, withinDeadline } from '../runtime/deadline.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { asPublicError, StoreError } from '../store/store-error.ts';
-import type { CacheContext } from './cache.ts';
+import type { Replica } from './replica.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Why nothing came within the deadline, where that is known. */
-  readonly why?: () => Error | undefined;
+  readonly why?: (() => Error | undefined) | undefined;
   readonly timeoutMs?: number | undefined;
 }
 
-/** The calls of one cache: each within its deadline, none after the closing, and with errors that its caller understands. */
-export class CacheCalls {
-  readonly #context: CacheContext;
-  readonly #name: string;
+/** What the calls of those who read from a replica need. */
+export interface ReaderContext {
+  readonly runtime: Runtime;
+  readonly health: Health;
+  /** A whole call, in milliseconds, where it has no timeout of its own. */
+  readonly deadlineMs: number;
+}
+
+/** How errors name a reader: `The cache "routes/"` is closed; could not read "eu" `in the cache "routes/"`. */
+export interface ReaderNames {
+  readonly subject: string;
+  readonly object: string;
+}
+
+/** The calls of one reader: each within its deadline, none after the closing, and with errors that its caller understands. */
+export class ReaderCalls {
+  readonly #context: ReaderContext;
+  readonly #names: ReaderNames;
   #closed: ClosedError | undefined;
 
-  constructor(context: CacheContext, prefix: string) {
+  constructor(context: ReaderContext, names: ReaderNames) {
     this.#context = context;
-    this.#name = `the cache ${JSON.stringify(prefix)}`;
+    this.#names = names;
   }
 
   /** Nothing is begun any more, and what fails from now on failed for that. */
   close(): void {
-    this.#closed ??= new ClosedError(`${capital(this.#name)} is closed.`);
+    this.#closed ??= new ClosedError(`${this.#names.subject} is closed.`);
   }
 
   expectOpen(): void {
@@ -56,7 +71,8 @@ export class CacheCalls {
   expectContact(what: string): void {
     if (this.#context.health.state !== 'degraded') return;
     throw new CoordinationUnavailableError(
-      `Could not ${what}: there has been no contact with etcd for longer than a lease lasts. Nothing was sent, and nothing is queued.`,
+      `Could not ${what} ${this.#names.object}: there has been no contact with etcd for longer than a lease lasts. ` +
+        'Nothing was sent, and nothing is queued.',
     );
   }
 
@@ -65,7 +81,7 @@ export class CacheCalls {
     const ageMs = replica.ageMs();
     if (ageMs <= maxStalenessMs) return;
     throw new TooStaleError(
-      `What ${this.#name} knows was last proved ${Math.round(ageMs)} ms ago, and ${maxStalenessMs} is the limit.`,
+      `${this.#names.subject} was last proved ${Math.round(ageMs)} ms ago, and ${maxStalenessMs} is the limit.`,
     );
   }
 
@@ -75,16 +91,12 @@ export class CacheCalls {
       return await act();
     } catch (error) {
       if (error instanceof StoreError && error.reason === 'closed') this.expectOpen();
-      if (!(error instanceof DeadlineReached)) throw asPublicError(error, `${what} in ${this.#name}`);
+      if (!(error instanceof DeadlineReached)) throw asPublicError(error, `${what} ${this.#names.object}`);
       const reason = why?.();
       throw new CoordinationUnavailableError(
-        `Could not ${what} in ${this.#name} in time: ${reason?.message ?? 'etcd did not answer'}.`,
+        `Could not ${what} ${this.#names.object} in time: ${reason?.message ?? 'etcd did not answer'}.`,
         { cause: reason ?? error },
       );
     }
   }
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
