@@ -240,7 +240,7 @@ export class Coordinator implements AsyncDisposable {
     options: ConfigOptions<Input, Output> = {},
   ): Config<Input, Output> {
     this.#expectOpen();
-    const { keyspace, instanceId, deadlineMs, timeoutMs } = this.#options;
+    const { keyspace, instanceId, deadlineMs } = this.#options;
     const { replicas, operations, health } = this.#caches;
     const keys = keyspace.config(name);
     const complete = completeConfigOptions(name, options);
@@ -248,9 +248,7 @@ export class Coordinator implements AsyncDisposable {
       name,
       instanceId,
     });
-    const session = (signal: AbortSignal) => this.#keeper.session(signal);
-    const reporting = { prefix: keys.rollout, instanceId, timeoutMs };
-    const rollout = new Rollout(this.#runtime, this.#store, session, writer, reporting);
+    const rollout = new Rollout(this.#runtime, operations, writer, { prefix: keys.rollout, instanceId });
     const onClose = (): void => {
       this.#opened.delete(config);
     };

@@ -44,6 +44,7 @@ export type { HeldLocks, LockSet } from './lock/lock-set.ts';
 export type { AcquireOptions, CallSignal, Lockable } from './lock/lockable.ts';
 export type { ReadWriteLock, SharedLock } from './lock/read-write-lock.ts';
 export type { HeldPermit, Semaphore, SemaphoreOptions } from './lock/semaphore.ts';
+export type { Holding } from './queue/holding.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { Source, StalenessOptions } from './replica/staleness.ts';

@@ -41,14 +41,14 @@ export interface LockKind {
   readonly most: number;
 }
 
-interface Holding {
+interface UnderLock {
   readonly queue: WaitQueue;
   readonly prefix: string;
   readonly tenure: Tenure;
 }
 
 /** What the running piece of code holds by `with`, of all coordinators: asking for it again would never end. */
-const underLock = new Ambient<readonly Holding[]>();
+const underLock = new Ambient<readonly UnderLock[]>();
 
 /** Most locks are held for less: they then cost no watch at all. */
 const WATCH_AFTER_MS = 250;
@@ -145,7 +145,7 @@ export abstract class Lockable<Held> {
   #holdsAllOf(): boolean {
     const holdings = underLock.get() ?? [];
     const { prefix } = this.contest.identity;
-    const isOfThis = (each: Holding): boolean =>
+    const isOfThis = (each: UnderLock): boolean =>
       each.queue === this.#queue && each.prefix === prefix && each.tenure.isHeld();
     return holdings.filter(isOfThis).length >= this.#kind.most;
   }

@@ -53,11 +53,13 @@ export class Operations {
 
   /**
    * Commits once. Rejects with a StoreError if nothing was written, with OutcomeUnknownError if that cannot be known within the signal's
-   * time, and with `signal.reason` if nothing was sent.
+   * time, and with `signal.reason` if nothing was sent. What depends on the session, a key on its lease for example, is made for each
+   * session on which it is tried.
    */
-  commit(transaction: Transaction, signal: AbortSignal): Promise<Committed> {
+  commit(transaction: Transaction | ((session: Session) => Transaction), signal: AbortSignal): Promise<Committed> {
     const progress = { isSent: false };
-    const turn = this.#last.then(() => this.#commit(transaction, signal, progress));
+    const make = typeof transaction === 'function' ? transaction : () => transaction;
+    const turn = this.#last.then(() => this.#commit(make, signal, progress));
     this.#last = turn.catch(() => {});
     return abortable(turn, signal).catch((error: unknown) => {
       /* The caller is answered in time; the settling goes on, since the next operation needs its outcome. */
@@ -66,11 +68,16 @@ export class Operations {
     });
   }
 
-  async #commit(transaction: Transaction, signal: AbortSignal, progress: { isSent: boolean }): Promise<Committed> {
+  async #commit(
+    make: (session: Session) => Transaction,
+    signal: AbortSignal,
+    progress: { isSent: boolean },
+  ): Promise<Committed> {
     for (;;) {
       signal.throwIfAborted();
       const session = await this.#session(signal);
       const id = this.#runtime.random.bits64().toString(36);
+      const transaction = make(session);
       try {
         progress.isSent = true;
         const answer = await this.#send(session, id, transaction);

@@ -1,0 +1,177 @@
+import { fullJitterMs } from '../resilience/backoff.ts';
+import { onAbort } from '../runtime/abort.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { Latest } from '../sequence/latest.ts';
+import { entriesOf } from '../store/entries.ts';
+import type { Operations } from './operations.ts';
+import type { KeyOwner, Session } from './session.ts';
+
+export interface PublicationOptions {
+  /** The key in which it is said, on the lease of a session. */
+  readonly keyOn: (session: Session) => string;
+  /** Before it says anything it waits for so long, and up to twice of it, in milliseconds, so that a burst is said once. 0: at once. */
+  readonly paceMs: number;
+}
+
+/** After something could not be said. */
+const RETRY = { baseMs: 500, capMs: 15_000 };
+
+/**
+ * Something that this process says for as long as it lives: that it is a member, which version it serves. It stands under a key on the
+ * session's lease, so it is gone when the process is.
+ *
+ * 1. What is to be said is put, the newest of what came meanwhile; nothing to say is a delete of this very life of the key.
+ * 2. On a new session it is said again, and also when somebody has removed the key, once the session's audit finds that out.
+ * 3. Each is done once, see operations.ts: what comes late can neither undo what was said after it, nor bring back what was taken back.
+ */
+export class Publication {
+  readonly #runtime: Runtime;
+  readonly #operations: Operations;
+  readonly #options: PublicationOptions;
+  readonly #closed = new AbortController();
+  readonly #wanted = new Latest<string | undefined>(undefined);
+  readonly #said = new Latest<string | undefined>(undefined);
+  #place: Place | undefined;
+  #run: Promise<void> | undefined;
+
+  constructor(runtime: Runtime, operations: Operations, options: PublicationOptions) {
+    this.#runtime = runtime;
+    this.#operations = operations;
+    this.#options = options;
+  }
+
+  /** What is to be said from now on; `undefined`: nothing. */
+  say(value: string | undefined): void {
+    this.#wanted.set(value);
+    this.#run ??= this.#keep().catch(() => {});
+  }
+
+  /** Whether what is to be said stands, as far as this process knows. */
+  get isSaid(): boolean {
+    return this.#wanted.value === this.#said.value;
+  }
+
+  /** The create revision of the key that stands. */
+  get revision(): bigint | undefined {
+    return this.#said.value === undefined ? undefined : this.#place?.createRevision;
+  }
+
+  /** Calls back whenever {@link isSaid} or {@link revision} may have changed. */
+  subscribe(listener: () => void): () => void {
+    const stops = [this.#wanted.subscribe(listener), this.#said.subscribe(listener)];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  /** Resolves once what is to be said stands. Rejects with `signal.reason`. */
+  said(signal: AbortSignal): Promise<void> {
+    return this.#until(() => this.isSaid, signal);
+  }
+
+  /** Says nothing new any more. What stands stays, until it was taken back or the lease ends. */
+  close(): void {
+    this.#closed.abort(new Error('the publication is closed'));
+  }
+
+  async #keep(): Promise<void> {
+    const { clock, random, logger } = this.#runtime;
+    const { signal } = this.#closed;
+    for (let failures = 0; ;) {
+      await this.#until(() => !this.isSaid, signal);
+      const { paceMs } = this.#options;
+      if (paceMs > 0) await sleep(clock, paceMs * (1 + random.uniform()), signal);
+      try {
+        const value = this.#wanted.value;
+        await (value === undefined ? this.#takeBack(signal) : this.#put(value, signal));
+        failures = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        failures += 1;
+        logger.debug('Something could not be said', { event: 'publication.unsaid', error: String(error) });
+        const pauseMs = fullJitterMs(failures, RETRY, () => random.uniform());
+        await sleep(clock, pauseMs, signal);
+      }
+    }
+  }
+
+  /** 1, 2. The key is ours alone, so whatever stands there is our own word. */
+  async #put(value: string, signal: AbortSignal): Promise<void> {
+    let place: Place | undefined;
+    const { revision, responses } = await this.#operations.commit((session) => {
+      place = this.#placeOn(session);
+      const { key } = place;
+      return {
+        compare: [],
+        then: [
+          { type: 'put', key, value, lease: session.lease },
+          { type: 'range', key },
+        ],
+      };
+    }, signal);
+    if (place === undefined || place !== this.#place) return;
+    /* It says when the key was made; where the answer was lost, the put has made it, unless it stood before. */
+    place.createRevision = entriesOf(responses[1])[0]?.createRevision ?? place.createRevision ?? revision;
+    this.#said.set(value);
+  }
+
+  async #takeBack(signal: AbortSignal): Promise<void> {
+    const place = this.#place;
+    if (place === undefined) return;
+    const { key } = place;
+    await this.#operations.commit({ compare: [], then: [{ type: 'delete', key }] }, signal);
+    this.#leave(place);
+  }
+
+  #placeOn(session: Session): Place {
+    if (this.#place?.session !== session)
+      this.#place = new Place(session, this.#options.keyOn(session), (lost) => this.#leave(lost));
+    return this.#place;
+  }
+
+  #leave(place: Place): void {
+    place.disown();
+    if (this.#place !== place) return;
+    this.#place = undefined;
+    this.#said.set(undefined);
+  }
+
+  #until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let stop = (): void => {};
+      let unlisten = (): void => {};
+      const look = (): void => {
+        if (!isSo()) return;
+        stop();
+        unlisten();
+        resolve();
+      };
+      stop = this.subscribe(look);
+      unlisten = onAbort(signal, (reason) => {
+        stop();
+        reject(reason);
+      });
+      if (!signal.aborted) look();
+    });
+  }
+}
+
+/** The key as the session's audit knows it: whoever removes it, or ends the session, is noticed. */
+class Place implements KeyOwner {
+  readonly session: Session;
+  readonly key: string;
+  readonly lost: () => void;
+  createRevision: bigint | undefined;
+
+  constructor(session: Session, key: string, onLost: (place: Place) => void) {
+    this.session = session;
+    this.key = key;
+    this.lost = () => onLost(this);
+    session.own(this);
+  }
+
+  disown(): void {
+    this.session.disown(this);
+  }
+}
