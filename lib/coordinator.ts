@@ -17,10 +17,12 @@ import { LockSet } from './lock/lock-set.ts';
 import { ReadWriteLock } from './lock/read-write-lock.ts';
 import { Semaphore, type SemaphoreOptions } from './lock/semaphore.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
+import type { RegistryOptions } from './registry/registry-options.ts';
+import { Registry, type RegistryContext } from './registry/registry.ts';
 import { Replicas } from './replica/replicas.ts';
 import { SnapshotFolder } from './replica/snapshot.ts';
 import { RetryBudget } from './resilience/retry-budget.ts';
-import { DeadlineReached, withinDeadline } from './runtime/deadline.ts';
+import { DeadlineReached, settledWithin, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
 import type { ScheduleOptions } from './schedule/job-options.ts';
@@ -65,6 +67,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #schedules: Schedules;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
+  readonly #registries: RegistryContext;
   readonly #repetition: Repetition;
   /** What follows the store and is open: caches, configs, observations. */
   readonly #opened = new Set<{ close(): Promise<void> }>();
@@ -121,6 +124,7 @@ export class Coordinator implements AsyncDisposable {
       deadlineMs,
       opened: this.#opened,
     };
+    this.#registries = { ...this.#caches, instanceId, registrations: new Set() };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
     this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
   }
@@ -232,6 +236,15 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
+   * Who is there under a name: members register themselves for as long as they are ready, and everybody else reads from memory. Begins
+   * to follow them at once. Throws a TypeError or RangeError for options that cannot work.
+   */
+  registry(name: string, options: RegistryOptions = {}): Registry {
+    this.#expectOpen();
+    return new Registry(this.#registries, name, options);
+  }
+
+  /**
    * A config entry: a JSON value with versions, kept in memory and checked by a schema. Begins to follow it at once. Throws a
    * TypeError, RangeError or ConfigInvalidError for options that cannot work.
    */
@@ -277,6 +290,9 @@ export class Coordinator implements AsyncDisposable {
 
   async #close(drainMs: number): Promise<void> {
     this.#cancelStart();
+    /* Before anything else, so that nobody is sent here any more while work comes to its end. */
+    const { registrations } = this.#registries;
+    const leaving = Promise.all([...registrations].map((registration) => registration.leave().catch(() => {})));
     const closed = new ClosedError('The coordinator is closed.');
     /* Together, so that both have the whole of the time: jobs stop before they could campaign again. */
     const [, drained] = await Promise.all([this.#schedules.close(closed, drainMs), this.#queue.close(closed, drainMs)]);
@@ -285,7 +301,10 @@ export class Coordinator implements AsyncDisposable {
         event: 'coordinator.undrained',
         drainMs,
       });
+      /* Nothing else takes them back before the lease's end. */
+      await settledWithin(this.#runtime.clock, this.#options.timeoutMs, leaving).catch(() => {});
     }
+    for (const registration of registrations) registration.end();
     await Promise.all([...this.#opened].map((open) => open.close()));
     await this.#replicas.close();
     await this.#keeper.close({ revoke: drained });

@@ -20,6 +20,9 @@ export type ErrorCode =
   | 'WORK_STUCK'
   | 'JOB_PAUSED'
   | 'CALL_REFUSED'
+  | 'NO_MEMBER'
+  | 'PARTITION_MOVED'
+  | 'PARTITION_COUNT'
   | 'CLOSED';
 
 /** What every error of this package is an instance of. */
@@ -157,6 +160,21 @@ export class CallRefusedError extends HoldfastError {
     this.reason = details.reason;
     this.retryAfterMs = details.retryAfterMs;
   }
+}
+
+/** Nobody is registered who could be called. It was known from memory, and that has an age. Nothing was sent. */
+export class NoMemberError extends HoldfastError {
+  readonly code = 'NO_MEMBER';
+}
+
+/** The reason with which work on a partition is told to stop: the partition is another member's from now on. It is still held until the work ends. */
+export class PartitionMovedError extends HoldfastError {
+  readonly code = 'PARTITION_MOVED';
+}
+
+/** Other members that are there count the same partitions differently. Nothing was owned: one item would be in two partitions. */
+export class PartitionCountError extends HoldfastError {
+  readonly code = 'PARTITION_COUNT';
 }
 
 /** The coordinator, or this part of it, was closed. */

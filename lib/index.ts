@@ -28,7 +28,10 @@ export {
   LimitExceededError,
   LockLostError,
   LockTimeoutError,
+  NoMemberError,
   OutcomeUnknownError,
+  PartitionCountError,
+  PartitionMovedError,
   RevisionRegressedError,
   SelfDeadlockError,
   StaleTokenError,
@@ -47,6 +50,11 @@ export type { HeldPermit, Semaphore, SemaphoreOptions } from './lock/semaphore.t
 export type { Holding } from './queue/holding.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
+export type { Member } from './registry/member.ts';
+export type { Membership } from './registry/membership.ts';
+export type { Registration, RegistrationStatus } from './registry/registration.ts';
+export type { RegisterOptions, RegistryOptions } from './registry/registry-options.ts';
+export type { PickOptions, Registry, RegistryCallOptions } from './registry/registry.ts';
 export type { Source, StalenessOptions } from './replica/staleness.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
 export type { JobStatus } from './schedule/controls.ts';

@@ -7,6 +7,9 @@
  *     <namespace>/config/<name>                            a config entry: an envelope with its version
  *     <namespace>/config-history/<name>/<version>          its versions
  *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
+ *     <namespace>/registry/<name>/<leaseHex>-<nonce>       a member of a registry; on the lease
+ *     <namespace>/partition-member/<name>/<leaseHex>-<…>   one that owns partitions; on the lease
+ *     <namespace>/partition/<name>/<number>/<leaseHex>-<…> one place in the wait queue of a partition; on the lease
  *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
  *     <namespace>/semaphore-slot/<name>/<number>           who has a permit of a semaphore; on the lease
  *     <namespace>/schedule-job/<name>/last                 the tick up to which a job is settled
@@ -20,7 +23,9 @@
  */
 import { expectText, show } from '../arguments.ts';
 
-export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock';
+export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock' | 'partition';
+
+export type RegistryKind = 'registry' | 'partition-member';
 
 /** The longest name, in bytes of UTF-8. It stands in every key and in every log line. */
 const MAX_NAME_BYTES = 1_024;
@@ -133,6 +138,11 @@ export class Keyspace {
   /** The slots of a semaphore. */
   slots(name: string): string {
     return `${this.#root}/semaphore-slot/${encodeSegment('the name of the semaphore', name)}/`;
+  }
+
+  /** The prefix under which the members of `name` are. */
+  members(kind: RegistryKind, name: string): string {
+    return `${this.#root}/${kind}/${encodeSegment(`the name of the ${kind === 'registry' ? kind : 'partitions'}`, name)}/`;
   }
 
   /** The prefix under which the contenders for `name` queue. */

@@ -14,6 +14,14 @@ export interface PublicationOptions {
   readonly paceMs: number;
 }
 
+interface State {
+  readonly wanted: string | undefined;
+  /** What stands. */
+  readonly said: string | undefined;
+  /** Something was sent and has not come to an end. */
+  readonly isUnderWay: boolean;
+}
+
 /** After something could not be said. */
 const RETRY = { baseMs: 500, capMs: 15_000 };
 
@@ -30,10 +38,9 @@ export class Publication {
   readonly #operations: Operations;
   readonly #options: PublicationOptions;
   readonly #closed = new AbortController();
-  readonly #wanted = new Latest<string | undefined>(undefined);
-  readonly #said = new Latest<string | undefined>(undefined);
+  readonly #state = new Latest<State>({ wanted: undefined, said: undefined, isUnderWay: false });
   #place: Place | undefined;
-  #run: Promise<void> | undefined;
+  #isKept = false;
 
   constructor(runtime: Runtime, operations: Operations, options: PublicationOptions) {
     this.#runtime = runtime;
@@ -43,26 +50,26 @@ export class Publication {
 
   /** What is to be said from now on; `undefined`: nothing. */
   say(value: string | undefined): void {
-    this.#wanted.set(value);
-    this.#run ??= this.#keep().catch(() => {});
+    this.#set({ wanted: value });
+    if (this.#isKept) return;
+    this.#isKept = true;
+    void this.#keep().catch(() => {});
   }
 
-  /** Whether what is to be said stands, as far as this process knows. */
+  /** Whether what is to be said stands, as far as this process knows, and nothing else is under way. */
   get isSaid(): boolean {
-    return this.#wanted.value === this.#said.value;
+    const { wanted, said, isUnderWay } = this.#state.value;
+    return wanted === said && !isUnderWay;
   }
 
   /** The create revision of the key that stands. */
   get revision(): bigint | undefined {
-    return this.#said.value === undefined ? undefined : this.#place?.createRevision;
+    return this.#state.value.said === undefined ? undefined : this.#place?.createRevision;
   }
 
   /** Calls back whenever {@link isSaid} or {@link revision} may have changed. */
   subscribe(listener: () => void): () => void {
-    const stops = [this.#wanted.subscribe(listener), this.#said.subscribe(listener)];
-    return () => {
-      for (const stop of stops) stop();
-    };
+    return this.#state.subscribe(listener);
   }
 
   /** Resolves once what is to be said stands. Rejects with `signal.reason`. */
@@ -83,11 +90,14 @@ export class Publication {
       const { paceMs } = this.#options;
       if (paceMs > 0) await sleep(clock, paceMs * (1 + random.uniform()), signal);
       try {
-        const value = this.#wanted.value;
+        this.#set({ isUnderWay: true });
+        const { wanted: value } = this.#state.value;
         await (value === undefined ? this.#takeBack(signal) : this.#put(value, signal));
         failures = 0;
+        this.#set({ isUnderWay: false });
       } catch (error) {
         signal.throwIfAborted();
+        this.#set({ isUnderWay: false });
         failures += 1;
         logger.debug('Something could not be said', { event: 'publication.unsaid', error: String(error) });
         const pauseMs = fullJitterMs(failures, RETRY, () => random.uniform());
@@ -113,7 +123,7 @@ export class Publication {
     if (place === undefined || place !== this.#place) return;
     /* It says when the key was made; where the answer was lost, the put has made it, unless it stood before. */
     place.createRevision = entriesOf(responses[1])[0]?.createRevision ?? place.createRevision ?? revision;
-    this.#said.set(value);
+    this.#set({ said: value });
   }
 
   async #takeBack(signal: AbortSignal): Promise<void> {
@@ -134,7 +144,11 @@ export class Publication {
     place.disown();
     if (this.#place !== place) return;
     this.#place = undefined;
-    this.#said.set(undefined);
+    this.#set({ said: undefined });
+  }
+
+  #set(part: Partial<State>): void {
+    this.#state.set({ ...this.#state.value, ...part });
   }
 
   #until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
