@@ -16,6 +16,8 @@ import { FencedLock, type LockOptions } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
 import { ReadWriteLock } from './lock/read-write-lock.ts';
 import { Semaphore, type SemaphoreOptions } from './lock/semaphore.ts';
+import type { PartitionsOptions } from './partition/partition-options.ts';
+import { Partitions, type PartitionContext } from './partition/partitions.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import type { RegistryOptions } from './registry/registry-options.ts';
 import { Registry, type RegistryContext } from './registry/registry.ts';
@@ -68,6 +70,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
   readonly #registries: RegistryContext;
+  readonly #partitions: PartitionContext;
   readonly #repetition: Repetition;
   /** What follows the store and is open: caches, configs, observations. */
   readonly #opened = new Set<{ close(): Promise<void> }>();
@@ -124,7 +127,13 @@ export class Coordinator implements AsyncDisposable {
       deadlineMs,
       opened: this.#opened,
     };
-    this.#registries = { ...this.#caches, instanceId, registrations: new Set() };
+    this.#registries = { ...this.#caches, instanceId, registrations: new Set(), leavesFirst: true };
+    this.#partitions = {
+      contest: this.#contests,
+      registry: this.#registries,
+      owning: new Map(),
+      expectOpen: () => this.#expectOpen(),
+    };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
     this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
   }
@@ -245,6 +254,14 @@ export class Coordinator implements AsyncDisposable {
   }
 
   /**
+   * Work that is spread over all processes of the namespace that own partitions of the same name. No I/O; as many objects as you like. Throws
+   * a TypeError or RangeError for options that cannot work.
+   */
+  partitions(name: string, options: PartitionsOptions): Partitions {
+    return new Partitions(this.#partitions, name, options);
+  }
+
+  /**
    * A config entry: a JSON value with versions, kept in memory and checked by a schema. Begins to follow it at once. Throws a
    * TypeError, RangeError or ConfigInvalidError for options that cannot work.
    */
@@ -292,7 +309,9 @@ export class Coordinator implements AsyncDisposable {
     this.#cancelStart();
     /* Before anything else, so that nobody is sent here any more while work comes to its end. */
     const { registrations } = this.#registries;
-    const leaving = Promise.all([...registrations].map((registration) => registration.leave().catch(() => {})));
+    const leaving = Promise.all(
+      [...registrations].filter(({ leavesFirst }) => leavesFirst).map((each) => each.leave().catch(() => {})),
+    );
     const closed = new ClosedError('The coordinator is closed.');
     /* Together, so that both have the whole of the time: jobs stop before they could campaign again. */
     const [, drained] = await Promise.all([this.#schedules.close(closed, drainMs), this.#queue.close(closed, drainMs)]);

@@ -10,7 +10,7 @@ const levels: readonly (readonly string[])[] = [
   ['index'],
   ['cli'],
   ['coordinator'],
-  ['schedule'],
+  ['schedule', 'partition'],
   ['lock', 'election', 'config', 'cache', 'registry'],
   ['queue', 'replica'],
   ['session'],

@@ -62,9 +62,20 @@ export interface Reading {
 /** Who holds a queue and who waits, read through raft: not stale, even on servers whose linearizable reads can be. Two calls. */
 export async function inspectQueue(reading: Reading): Promise<QueueReport> {
   const { tokenOf, contenders } = await read(reading);
-  const [first, ...waiters] = contenders;
-  if (first === undefined) return { waiters: [] };
-  return { holder: withDecimals({ ...first, token: tokenOf(first.createRevision) }), waiters };
+  return reportOf(contenders, tokenOf);
+}
+
+/** As {@link inspectQueue}, of each of the queues that are below one prefix, by what comes next in their keys. */
+export async function inspectParts(reading: Reading): Promise<ReadonlyMap<string, QueueReport>> {
+  const { tokenOf, contenders } = await read(reading);
+  const parts = new Map<string, Contender[]>();
+  for (const contender of contenders) {
+    const [part = ''] = contender.key.slice(reading.prefix.length).split('/');
+    const others = parts.get(part);
+    if (others === undefined) parts.set(part, [contender]);
+    else others.push(contender);
+  }
+  return new Map([...parts].map(([part, some]) => [part, reportOf(some, tokenOf)]));
 }
 
 /** As {@link inspectQueue}, where those under `writers` have it alone and the others together. */
@@ -93,6 +104,11 @@ export async function inspectSlots(reading: Reading, slots: string): Promise<Sha
     holders: holders.toSorted((a, b) => a.slot - b.slot),
     waiters: contenders.filter(({ key }) => !holding.has(key)),
   };
+}
+
+function reportOf([first, ...waiters]: readonly Contender[], tokenOf: (createRevision: bigint) => bigint): QueueReport {
+  if (first === undefined) return { waiters: [] };
+  return { holder: withDecimals({ ...first, token: tokenOf(first.createRevision) }), waiters };
 }
 
 /** Everybody in the queue, in the order of their coming, and what else is below a prefix. */

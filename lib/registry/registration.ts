@@ -11,6 +11,7 @@ import type { Sequence } from '../sequence/sequence.ts';
 import { leaseHex } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
 import { Publication } from '../session/publication.ts';
+import { StoreError } from '../store/store-error.ts';
 import { sealMember } from './member.ts';
 import { expectMetadata, type CompleteRegisterOptions } from './registry-options.ts';
 
@@ -20,7 +21,7 @@ import { expectMetadata, type CompleteRegisterOptions } from './registry-options
  */
 export interface RegistrationStatus {
   readonly state: 'checking' | 'unready' | 'joining' | 'registered' | 'left';
-  /** Why it is not ready. */
+  /** Why it is not ready, or why it could not be registered yet. */
   readonly reason?: string;
 }
 
@@ -30,8 +31,10 @@ export interface RegistrationContext {
   readonly operations: Operations;
   readonly instanceId: string;
   readonly deadlineMs: number;
-  /** Those that stand, for a closing coordinator to take back. */
-  readonly registrations: Set<{ leave(): Promise<void>; end(): void }>;
+  /** Those that stand, for a closing coordinator to end. */
+  readonly registrations: Set<{ readonly leavesFirst: boolean; leave(): Promise<void>; end(): void }>;
+  /** Whether a closing coordinator takes them back before its work has ended. */
+  readonly leavesFirst: boolean;
 }
 
 /** What the last checks have come to. */
@@ -43,6 +46,8 @@ interface Readiness {
 
 /** One member's being there, from `register` to {@link leave}. It stands on the session's lease: a process that vanishes is gone with it. */
 export class Registration implements AsyncDisposable {
+  /** @internal */
+  readonly leavesFirst: boolean;
   readonly #context: RegistrationContext;
   readonly #name: string;
   readonly #options: CompleteRegisterOptions;
@@ -56,6 +61,7 @@ export class Registration implements AsyncDisposable {
   /** @internal */
   constructor(context: RegistrationContext, prefix: string, name: string, options: CompleteRegisterOptions) {
     const { runtime, operations, registrations } = context;
+    this.leavesFirst = context.leavesFirst;
     this.#context = context;
     this.#name = name;
     this.#options = options;
@@ -77,6 +83,12 @@ export class Registration implements AsyncDisposable {
   /** How it stands now. No I/O. */
   get status(): RegistrationStatus {
     return this.#status.value;
+  }
+
+  /** @internal What etcd refuses for good: somebody has to mend it. It goes on trying. */
+  get refusal(): StoreError | undefined {
+    const { failure } = this.#publication;
+    return failure instanceof StoreError && failure.outcome === 'permanent' ? failure : undefined;
   }
 
   /** How it stands, then each change, conflated to the newest for a slow reader. Ends once it has left. */
@@ -149,10 +161,11 @@ export class Registration implements AsyncDisposable {
 
   #look(): void {
     const state = this.#state();
-    const { reason } = this.#readiness;
+    const reasons = { unready: this.#readiness.reason, joining: this.#publication.failure?.message };
+    const reason = state === 'unready' || state === 'joining' ? reasons[state] : undefined;
     const known = this.#status.value;
     if (known.state === state && known.reason === reason) return;
-    this.#status.set(reason === undefined || state !== 'unready' ? { state } : { state, reason });
+    this.#status.set(reason === undefined ? { state } : { state, reason });
   }
 
   #state(): RegistrationStatus['state'] {

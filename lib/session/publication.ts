@@ -4,6 +4,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
 import { entriesOf } from '../store/entries.ts';
+import { StoreError } from '../store/store-error.ts';
 import type { Operations } from './operations.ts';
 import type { KeyOwner, Session } from './session.ts';
 
@@ -20,6 +21,8 @@ interface State {
   readonly said: string | undefined;
   /** Something was sent and has not come to an end. */
   readonly isUnderWay: boolean;
+  /** Why it could not be said the last time. */
+  readonly failure?: Error | undefined;
 }
 
 /** After something could not be said. */
@@ -67,6 +70,11 @@ export class Publication {
     return this.#state.value.said === undefined ? undefined : this.#place?.createRevision;
   }
 
+  /** Why it does not stand, where that is known. */
+  get failure(): Error | undefined {
+    return this.#state.value.failure;
+  }
+
   /** Calls back whenever {@link isSaid} or {@link revision} may have changed. */
   subscribe(listener: () => void): () => void {
     return this.#state.subscribe(listener);
@@ -94,12 +102,15 @@ export class Publication {
         const { wanted: value } = this.#state.value;
         await (value === undefined ? this.#takeBack(signal) : this.#put(value, signal));
         failures = 0;
-        this.#set({ isUnderWay: false });
+        this.#set({ isUnderWay: false, failure: undefined });
       } catch (error) {
         signal.throwIfAborted();
-        this.#set({ isUnderWay: false });
+        const failure = error instanceof Error ? error : new Error(String(error));
+        this.#set({ isUnderWay: false, failure });
         failures += 1;
-        logger.debug('Something could not be said', { event: 'publication.unsaid', error: String(error) });
+        /* What etcd refuses for good, somebody has to mend. */
+        const level = error instanceof StoreError && error.outcome === 'permanent' ? 'warn' : 'debug';
+        logger[level]('Something could not be said', { event: 'publication.unsaid', reason: failure.message });
         const pauseMs = fullJitterMs(failures, RETRY, () => random.uniform());
         await sleep(clock, pauseMs, signal);
       }
