@@ -88,7 +88,8 @@ export class Registration implements AsyncDisposable {
   /** @internal What etcd refuses for good: somebody has to mend it. It goes on trying. */
   get refusal(): StoreError | undefined {
     const { failure } = this.#publication;
-    return failure instanceof StoreError && failure.outcome === 'permanent' ? failure : undefined;
+    const isRefused = failure instanceof StoreError && ['denied', 'unauthenticated'].includes(failure.reason);
+    return isRefused && failure.outcome === 'permanent' ? failure : undefined;
   }
 
   /** How it stands, then each change, conflated to the newest for a slow reader. Ends once it has left. */

@@ -5,6 +5,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
 import { entriesOf } from '../store/entries.ts';
 import { StoreError } from '../store/store-error.ts';
+import type { Operation } from '../store/store.ts';
 import type { Operations } from './operations.ts';
 import type { KeyOwner, Session } from './session.ts';
 
@@ -35,6 +36,8 @@ const RETRY = { baseMs: 500, capMs: 15_000 };
  * 1. What is to be said is put, the newest of what came meanwhile; nothing to say is a delete of this very life of the key.
  * 2. On a new session it is said again, and also when somebody has removed the key, once the session's audit finds that out.
  * 3. Each is done once, see operations.ts: what comes late can neither undo what was said after it, nor bring back what was taken back.
+ * 4. What was said on a session that was lost stands until its lease ends, and what was on its way can still arrive. So the next thing that is
+ *    done takes that away, too, with the key of the lost session, without which nothing that is late can be applied.
  */
 export class Publication {
   readonly #runtime: Runtime;
@@ -43,6 +46,8 @@ export class Publication {
   readonly #closed = new AbortController();
   readonly #state = new Latest<State>({ wanted: undefined, said: undefined, isUnderWay: false });
   #place: Place | undefined;
+  /** On sessions that were lost. */
+  #former: readonly Place[] = [];
   #isKept = false;
 
   constructor(runtime: Runtime, operations: Operations, options: PublicationOptions) {
@@ -62,7 +67,7 @@ export class Publication {
   /** Whether what is to be said stands, as far as this process knows, and nothing else is under way. */
   get isSaid(): boolean {
     const { wanted, said, isUnderWay } = this.#state.value;
-    return wanted === said && !isUnderWay;
+    return wanted === said && !isUnderWay && this.#former.length === 0;
   }
 
   /** The create revision of the key that stands. */
@@ -120,17 +125,15 @@ export class Publication {
   /** 1, 2. The key is ours alone, so whatever stands there is our own word. */
   async #put(value: string, signal: AbortSignal): Promise<void> {
     let place: Place | undefined;
+    let former: readonly Place[] = [];
     const { revision, responses } = await this.#operations.commit((session) => {
       place = this.#placeOn(session);
+      former = this.#former;
       const { key } = place;
-      return {
-        compare: [],
-        then: [
-          { type: 'put', key, value, lease: session.lease },
-          { type: 'range', key },
-        ],
-      };
+      const put = { type: 'put', key, value, lease: session.lease } as const;
+      return { compare: [], then: [put, { type: 'range', key }, ...former.flatMap(ended)] };
     }, signal);
+    this.#forget(former);
     if (place === undefined || place !== this.#place) return;
     /* It says when the key was made; where the answer was lost, the put has made it, unless it stood before. */
     place.createRevision = entriesOf(responses[1])[0]?.createRevision ?? place.createRevision ?? revision;
@@ -138,11 +141,16 @@ export class Publication {
   }
 
   async #takeBack(signal: AbortSignal): Promise<void> {
-    const place = this.#place;
-    if (place === undefined) return;
-    const { key } = place;
-    await this.#operations.commit({ compare: [], then: [{ type: 'delete', key }] }, signal);
-    this.#leave(place);
+    let place: Place | undefined;
+    let former: readonly Place[] = [];
+    await this.#operations.commit(() => {
+      place = this.#place;
+      former = this.#former;
+      const own = place === undefined ? [] : [deleted(place.key)];
+      return { compare: [], then: [...own, ...former.flatMap(ended)] };
+    }, signal);
+    this.#forget(former);
+    if (place !== undefined) this.#leave(place);
   }
 
   #placeOn(session: Session): Place {
@@ -155,7 +163,13 @@ export class Publication {
     place.disown();
     if (this.#place !== place) return;
     this.#place = undefined;
+    /* 4 */
+    if (place.session.signal.aborted) this.#former = [...this.#former, place];
     this.#set({ said: undefined });
+  }
+
+  #forget(places: readonly Place[]): void {
+    this.#former = this.#former.filter((place) => !places.includes(place));
   }
 
   #set(part: Partial<State>): void {
@@ -180,6 +194,15 @@ export class Publication {
       if (!signal.aborted) look();
     });
   }
+}
+
+function deleted(key: string): Operation {
+  return { type: 'delete', key };
+}
+
+/** 4 */
+function ended({ key, session }: Place): readonly Operation[] {
+  return [deleted(key), deleted(session.identity.key)];
 }
 
 /** The key as the session's audit knows it: whoever removes it, or ends the session, is noticed. */

@@ -35,6 +35,8 @@ const EXPECTED: Readonly<Record<Verb, readonly ErrorClass[]>> = {
   inspect: [CoordinationUnavailableError, ClosedError],
   campaign: [LockTimeoutError, CoordinationUnavailableError, TakenBack, ClosedError],
   lead: [TakenBack, ClosedError, WorkStuckError],
+  own: [TakenBack, ClosedError, WorkStuckError],
+  leave: [CoordinationUnavailableError, ClosedError],
   proclaim: [LeadershipLostError, CoordinationUnavailableError, OutcomeUnknownError, ClosedError],
   resign: [OutcomeUnknownError],
   leader: [CoordinationUnavailableError, ClosedError],
@@ -79,7 +81,7 @@ function isPassing(error: unknown): boolean {
 }
 
 /** What gives something back, or ends something, goes on in the background and says nothing of a refusal. */
-const SILENT: ReadonlySet<Verb> = new Set(['probe', 'release', 'resign', 'stop', 'close']);
+const SILENT: ReadonlySet<Verb> = new Set(['probe', 'release', 'resign', 'leave', 'stop', 'close']);
 
 function isExpected(error: unknown, verb: Verb, machine: Machine): boolean {
   if (error instanceof AccessDeniedError) return machine.wasRefused && !SILENT.has(verb);

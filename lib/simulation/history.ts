@@ -15,6 +15,8 @@ export type Verb =
   | 'proclaim'
   | 'resign'
   | 'leader'
+  | 'own'
+  | 'leave'
   | 'put'
   | 'delete'
   | 'read'

@@ -13,8 +13,11 @@ export interface KeyLife {
   reported: boolean;
 }
 
-/** Below which there are queues; each slot of a semaphore counts as one. */
-const QUEUES: ReadonlySet<string> = new Set(['lock', 'election', 'semaphore', 'semaphore-slot', 'rwlock']);
+/** Below which there are queues; each slot of a semaphore counts as one, and so does each partition. */
+const QUEUES: ReadonlySet<string> = new Set(['lock', 'election', 'semaphore', 'semaphore-slot', 'rwlock', 'partition']);
+
+/** Those that are one by what comes after the name. */
+const NUMBERED: ReadonlySet<string> = new Set(['semaphore-slot', 'partition']);
 
 /** The queues' keys over time, read from the log of the store. */
 export class QueueKeys {
@@ -76,7 +79,7 @@ export class QueueKeys {
       if (machine !== undefined) this.#machineOfLease.set(BigInt(`0x${name}`), machine);
     }
     if (room === undefined || !QUEUES.has(room) || this.#alive.has(key)) return;
-    const queue = room === 'semaphore-slot' ? `${room}/${name}/${marker}` : `${room}/${name}`;
+    const queue = NUMBERED.has(room) ? `${room}/${name}/${marker}` : `${room}/${name}`;
     const machine = this.#machineOfLease.get(lease);
     const life: KeyLife = { key, queue, machine, sinceMs: nowMs, untilMs: Infinity, reported: false };
     this.#changed.add(queue);

@@ -1,8 +1,7 @@
 /**
  * Locks, elections, settings, schedules, and everything that can go wrong with them, in virtual time, from a seed.
  *
- * 1. Machines with the real coordinator use it in every way there is; see lock-workload.ts, election-workload.ts, settings-workload.ts,
- *    schedule-workload.ts.
+ * 1. Machines with the real coordinator use it in every way there is; see lock-workload.ts and its likes.
  * 2. The network, etcd, the machines and their clocks fail as the seed says; see nemesis.ts.
  * 3. At every instant the invariants are looked at; see invariants.ts.
  * 4. Everything is healed: who waits has to get on, and every machine has to get everything.
@@ -18,6 +17,8 @@ import { Invariants } from './invariants.ts';
 import { LockWorkload } from './lock-workload.ts';
 import type { Machine } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
+import { PartitionWorkload } from './partition-workload.ts';
+import { RegistryWorkload } from './registry-workload.ts';
 import { ScheduleWorkload } from './schedule-workload.ts';
 import { SettingsWorkload } from './settings-workload.ts';
 import { SharedWorkload } from './shared-workload.ts';
@@ -45,6 +46,8 @@ const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants,
   elections: ElectionWorkload,
   settings: SettingsWorkload,
   schedules: ScheduleWorkload,
+  registries: RegistryWorkload,
+  partitions: PartitionWorkload,
 };
 
 export async function simulate(seed: number): Promise<SimulationResult> {

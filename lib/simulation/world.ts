@@ -30,7 +30,7 @@ export interface Setup {
 }
 
 /** What the coordinators are used for in a run. */
-export type Use = 'locks' | 'shared' | 'elections' | 'settings' | 'schedules';
+export type Use = 'locks' | 'shared' | 'elections' | 'settings' | 'schedules' | 'registries' | 'partitions';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -45,7 +45,9 @@ function drawSetup(random: SeededRandom): Setup {
     ['settings'],
     ['schedules'],
     ['shared'],
-    ['locks', 'shared', 'elections', 'settings', 'schedules'],
+    ['registries'],
+    ['partitions'],
+    ['locks', 'shared', 'elections', 'settings', 'schedules', 'registries', 'partitions'],
   ]);
   return {
     ttlMs,
