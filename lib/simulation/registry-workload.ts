@@ -41,7 +41,7 @@ export class RegistryWorkload implements Workload {
   readonly #states: { readonly text: string; untilMs: number }[] = [{ text: '', untilMs: Number.POSITIVE_INFINITY }];
   #there = new Map<string, KeyValue>();
   #position = 0;
-  #hasRestored = false;
+  #restoredAtMs = Number.NEGATIVE_INFINITY;
   #registered = 0;
 
   constructor(world: World, _: Invariants, calls: Calls) {
@@ -61,7 +61,7 @@ export class RegistryWorkload implements Workload {
     this.#position = cluster.log.length;
     this.#there = new Map(cluster.entries(PREFIX).map((entry) => [entry.key, entry]));
     this.#stand(nowMs);
-    this.#hasRestored = true;
+    this.#restoredAtMs = nowMs;
     /* The backup brings back who was there then. */
     this.#gone.clear();
   }
@@ -80,6 +80,7 @@ export class RegistryWorkload implements Workload {
     const untilMs = this.#world.nowMs + withinMs;
     const { registry } = this.#readers.get(machine) ?? {};
     if (registry === undefined) return;
+    const sinceMs = this.#world.nowMs;
     const registration = registry.register({ address: `probe-${machine.name}` });
     await this.#calls.call(machine, 'probe', [], withinMs, () =>
       this.#calls.insist(machine, untilMs, (timeoutMs) => registration.registered({ timeoutMs })),
@@ -92,7 +93,7 @@ export class RegistryWorkload implements Workload {
     while (!knowsAll() && this.#world.nowMs < untilMs) await sleep(this.#world.clock, 50);
     if (!knowsAll()) this.#world.history.violate('G3 everybody knows who is there', machine.name);
     await sleep(this.#world.clock, 100);
-    await this.#leave(machine, registration, `probe-${machine.name}`);
+    await this.#leave(machine, registration, `probe-${machine.name}`, sinceMs);
   }
 
   async #work(machine: Machine, registry: Registry, random: SeededRandom): Promise<void> {
@@ -103,6 +104,7 @@ export class RegistryWorkload implements Workload {
       const address = `${machine.name}-${this.#registered}`;
       let isReady = random.chance(0.7);
       const check = (): boolean => isReady;
+      const sinceMs = this.#world.nowMs;
       const registration = registry.register({
         address,
         checkEveryMs: 300,
@@ -115,15 +117,16 @@ export class RegistryWorkload implements Workload {
         isReady = random.chance(0.7);
         if (machine.state === 'up' && random.chance(0.3)) registration.update({ step: String(steps) });
       }
-      if (machine.state === 'up') await this.#leave(machine, registration, address);
+      if (machine.state === 'up') await this.#leave(machine, registration, address, sinceMs);
     }
   }
 
   /** G1 */
-  async #leave(machine: Machine, registration: Registration, address: string): Promise<void> {
+  async #leave(machine: Machine, registration: Registration, address: string, sinceMs: number): Promise<void> {
     await this.#calls.call(machine, 'leave', [], machine.options.deadlineMs, async () => {
       await registration.leave();
-      this.#gone.set(address, { machine, atMs: this.#world.nowMs });
+      /* A backup can have what it said on a session before the last one. */
+      if (sinceMs > this.#restoredAtMs) this.#gone.set(address, { machine, atMs: this.#world.nowMs });
       this.#lookAtGone();
     });
   }
@@ -166,7 +169,7 @@ export class RegistryWorkload implements Workload {
       }
     }
     const state = this.#states.findLast(({ text }) => text === reader.text);
-    if (state === undefined || this.#hasRestored || machine.readsStale) return;
+    if (state === undefined || this.#restoredAtMs > 0 || machine.readsStale) return;
     const stalenessMs = Math.max(0, nowMs - state.untilMs);
     if (machine.clockTouchedAtMs === Number.NEGATIVE_INFINITY && shown.ageMs < stalenessMs) {
       reader.isOver = true;
