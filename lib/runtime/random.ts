@@ -23,3 +23,11 @@ export const systemRandom: Random = {
     return page.readBigUInt64BE(used - 8);
   },
 };
+
+/** The same items in an order that was drawn: Fisher and Yates. */
+export function shuffled<T>(items: readonly T[], random: Random): readonly T[] {
+  const rest = [...items];
+  const order: T[] = [];
+  while (rest.length > 0) order.push(...rest.splice(Math.floor(random.uniform() * rest.length), 1));
+  return order;
+}

@@ -73,7 +73,7 @@ export class Authentication {
     return this.#open
       .run('read', 'authenticate', { timeoutMs: ASK_TIMEOUT_MS }, async (bounds) => {
         const request = { name: username, password };
-        const call = connection.line.unary('authenticate', request, credentialsOf(undefined), bounds.remainingMs);
+        const call = connection.unary('authenticate', request, credentialsOf(undefined), bounds.remainingMs);
         bounds.onEnd(() => call.cancel());
         const answer = await call.answer;
         if ('response' in answer) return this.#keep(answer.response.token);

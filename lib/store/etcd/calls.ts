@@ -114,7 +114,7 @@ export class UnaryCalls {
       const { connection, credentials } = await reach(this.#members, this.#authentication, bounds);
       bounds.waitingFor = connection.answering;
       bounds.sent = true;
-      const call = connection.line.unary(method, request, credentials, bounds.remainingMs);
+      const call = connection.unary(method, request, credentials, bounds.remainingMs);
       const ended = await bounds.orEnd(call.answer);
       if (ended !== undefined) {
         call.cancel();

@@ -1,7 +1,9 @@
 import { StoreError } from '../store-error.ts';
+import type { Credentials } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Endpoint } from './endpoints.ts';
-import type { Line } from './line.ts';
+import type { Line, UnaryCall } from './line.ts';
+import type { UnaryMethod, UnaryMethods } from './protocol.ts';
 
 /** A connection that is not up after so long has met silence, and is dialled again by the next call that needs it. */
 const STALLED_DIAL_MS = 3_000;
@@ -19,7 +21,9 @@ export class Connection<L extends Line = Line> {
   readonly answering: string;
   readonly #open: (endpoint: Endpoint) => L;
   #line: L | undefined;
-  #closed = false;
+  /** Why it takes nothing more. */
+  #closed: StoreError | undefined;
+  #unaryUnderWay = 0;
 
   /** `open` makes a line, which connects when it is asked to. */
   constructor(endpoint: Endpoint, open: (endpoint: Endpoint) => L) {
@@ -31,7 +35,7 @@ export class Connection<L extends Line = Line> {
 
   /** Whether a request could be sent now. */
   get isUp(): boolean {
-    return this.#line?.isUp === true;
+    return this.#closed === undefined && this.#line?.isUp === true;
   }
 
   /**
@@ -41,7 +45,7 @@ export class Connection<L extends Line = Line> {
   async whenUp(bounds: Bounds): Promise<StoreError | undefined> {
     for (;;) {
       if (bounds.ended !== undefined) return bounds.ended;
-      if (this.#closed) return closedError();
+      if (this.#closed !== undefined) return this.#closed;
       const line = (this.#line ??= this.#open(this.endpoint));
       switch (line.connect()) {
         case 'up':
@@ -66,9 +70,22 @@ export class Connection<L extends Line = Line> {
 
   /** For calls, once the connection {@link whenUp is up}. Throws a StoreError if it was given up since then. */
   get line(): L {
+    if (this.#closed !== undefined) throw this.#closed;
     if (this.#line !== undefined) return this.#line;
-    if (this.#closed) throw closedError();
     throw new StoreError('unreachable', 'transient', `The connection to ${this.endpoint.url} was given up`);
+  }
+
+  /** Sends a request, as the {@link line} does. */
+  unary<M extends UnaryMethod>(
+    method: M,
+    request: UnaryMethods[M]['request'],
+    credentials: Credentials,
+    timeoutMs: number,
+  ): UnaryCall<UnaryMethods[M]['response']> {
+    const call = this.line.unary(method, request, credentials, timeoutMs);
+    this.#unaryUnderWay += 1;
+    call.answer.then(this.#onAnswer, this.#onAnswer);
+    return call;
   }
 
   /** Destroys the connection with everything that is under way on it. The next call that needs it dials again. */
@@ -80,11 +97,25 @@ export class Connection<L extends Line = Line> {
 
   /** The same, for good. */
   close(): void {
-    this.#closed = true;
+    this.#closed = new StoreError('closed', 'permanent', 'The store was closed');
     this.hangUp();
   }
-}
 
-function closedError(): StoreError {
-  return new StoreError('closed', 'permanent', 'The store was closed');
+  /**
+   * Takes nothing more: the member is not in the list now. A write that is under way may still be answered, which is better than an unknown
+   * outcome; its own timeout bounds that. Without one, streams break at once, so that they go on elsewhere.
+   */
+  retire(): void {
+    this.#closed ??= new StoreError(
+      'unreachable',
+      'transient',
+      `${this.endpoint.url} is no longer an endpoint of etcd`,
+    );
+    if (this.#unaryUnderWay === 0) this.hangUp();
+  }
+
+  readonly #onAnswer = (): void => {
+    this.#unaryUnderWay -= 1;
+    if (this.#closed !== undefined && this.#unaryUnderWay === 0) this.hangUp();
+  };
 }

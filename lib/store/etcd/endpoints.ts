@@ -42,7 +42,8 @@ export function parseEndpoints(endpoints: readonly string[]): readonly Endpoint[
   return parsed;
 }
 
-function parseEndpoint(text: unknown): Endpoint {
+/** One endpoint. Throws a TypeError as {@link parseEndpoints} does. */
+export function parseEndpoint(text: unknown): Endpoint {
   if (typeof text !== 'string') throw new TypeError(`Expected an endpoint to be text, got ${typeof text}`);
   const { scheme, host = '', port } = SHAPE.exec(text.trim())?.groups ?? {};
   if (scheme === undefined)

@@ -1,4 +1,5 @@
 import { expectWholeNumber } from '../../arguments.ts';
+import { shuffled } from '../../runtime/random.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { StoreError } from '../store-error.ts';
 import type {
@@ -79,10 +80,12 @@ class EtcdStore implements Store {
     const context = secure ? secureContext(options.tls ?? {}) : undefined;
     const grpc = (endpoint: Endpoint): GrpcLine => new GrpcLine(runtime.clock, endpoint, context);
     const http2 = (endpoint: Endpoint): Http2Line => new Http2Line(runtime, endpoint, context);
+    /* Each process draws for itself, so that the clients of a lost member spread over the others. */
+    const inOrder = (): readonly Endpoint[] => shuffled(endpoints, runtime.random);
     this.#members = {
-      calls: new Members<Line>(runtime, endpoints, options.unary === 'grpc-js' ? grpc : http2),
-      watches: new Members(runtime, endpoints, grpc),
-      renewals: new Members(runtime, endpoints, grpc),
+      calls: new Members<Line>(inOrder(), options.unary === 'grpc-js' ? grpc : http2),
+      watches: new Members(inOrder(), grpc),
+      renewals: new Members(inOrder(), grpc),
     };
     this.#open = new OpenCalls(runtime.clock);
     const authentication = new Authentication(this.#open, options.auth);

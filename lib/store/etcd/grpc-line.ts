@@ -157,8 +157,16 @@ export class GrpcLine implements Line {
   ): Promise<ClientDuplexStream<StreamMethods[M]['request'], StreamMethods[M]['response']>> {
     type Stream = ClientDuplexStream<StreamMethods[M]['request'], StreamMethods[M]['response']>;
     const client = await this.#client(SERVICE_OF[method]);
+    if (this.#isOver) {
+      throw new StoreError('unreachable', 'transient', `The connection to ${this.#endpoint.url} was given up`);
+    }
     const open = (client as unknown as Record<StreamMethod, (metadata: Metadata) => Stream>)[method].bind(client);
     return open(metadata);
+  }
+
+  /** A channel that is shut down throws at whoever calls on it. */
+  get #isOver(): boolean {
+    return this.#channel.getConnectivityState(false) === connectivityState.SHUTDOWN;
   }
 
   #client(service: Service): Promise<Client> {
@@ -202,6 +210,7 @@ export class GrpcLine implements Line {
    */
   async #askForFailure(): Promise<string | undefined> {
     const client = await this.#client('Maintenance');
+    if (this.#isOver) return undefined;
     const deadline = new Date(this.#clock.now().wallMs + EXPLAIN_TIMEOUT_MS);
     return new Promise((resolve) => {
       const ask = (client as unknown as { readonly status: AskStatus }).status.bind(client);

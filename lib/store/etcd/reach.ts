@@ -13,23 +13,42 @@ export interface Reached<L extends Line> {
 }
 
 /**
- * Finds a member that is connected and knows us: the one in use, else each of the others in turn, each within its share of the time
- * that is left. Nothing of the caller's is sent, so a failure here never leaves an outcome open. Throws the last member's failure.
+ * Finds a member that is connected and knows us: the one in use, else each of the others once, each within its share of the time that is
+ * left. Where no member is known yet, it waits for one. Nothing of the caller's is sent, so a failure here never leaves an outcome
+ * open. Throws the last member's failure.
  */
 export async function reach<L extends Line>(
   members: Members<L>,
   authentication: Authentication,
   bounds: Bounds,
 ): Promise<Reached<L>> {
-  for (let untried = members.size; ; untried--) {
+  const tried: Connection<L>[] = [];
+  let failure: StoreError | undefined;
+  for (;;) {
     bounds.throwIfEnded();
-    const connection = members.current;
-    const reached = await reachOne(connection, authentication, bounds, untried);
+    /* Anew each time, since the list may have become another one meanwhile. */
+    const untried = members.untried(tried);
+    const [connection] = untried;
+    if (connection === undefined) {
+      if (failure !== undefined) throw failure;
+      await firstList(members, bounds);
+      continue;
+    }
+    const reached = await reachOne(connection, authentication, bounds, untried.length);
     if (!(reached instanceof StoreError)) return { connection, credentials: reached };
     if (isMemberSuspect(reached)) members.suspect(connection);
     bounds.throwIfEnded();
-    if (untried <= 1 || !isMemberSuspect(reached)) throw reached;
+    if (!isMemberSuspect(reached)) throw reached;
+    tried.push(connection);
+    failure = reached;
   }
+}
+
+/** Ends at any news, also that there is no list still: a timeout is to tell the newest reason. */
+async function firstList(members: Members, bounds: Bounds): Promise<void> {
+  bounds.waitingFor = members.missing;
+  const ended = await bounds.orEnd(members.news());
+  if (ended !== undefined) throw ended;
 }
 
 async function reachOne(
