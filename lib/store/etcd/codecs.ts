@@ -18,7 +18,7 @@ export function loadCodecs(): Promise<Codecs> {
 }
 
 async function load(): Promise<Codecs> {
-  const definitions = await serviceDefinitions(['KV', 'Lease', 'Maintenance', 'Auth']);
+  const definitions = await serviceDefinitions(['KV', 'Lease', 'Maintenance', 'Cluster', 'Auth']);
   const methods: readonly UnaryMethod[] = [
     'range',
     'txn',
@@ -26,6 +26,7 @@ async function load(): Promise<Codecs> {
     'leaseRevoke',
     'leaseTimeToLive',
     'status',
+    'memberList',
     'authenticate',
   ];
   const codecs = methods.map((method) => {

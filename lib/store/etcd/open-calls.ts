@@ -8,10 +8,13 @@ import type { CallKind } from './grpc-errors.ts';
 export class OpenCalls {
   readonly #clock: Clock;
   readonly #open = new Set<Bounds>();
+  readonly #onCall: () => void;
   #closed = false;
 
-  constructor(clock: Clock) {
+  /** `onCall` is called before each call that is made. */
+  constructor(clock: Clock, onCall: () => void = () => undefined) {
     this.#clock = clock;
+    this.#onCall = onCall;
   }
 
   /**
@@ -20,6 +23,7 @@ export class OpenCalls {
    */
   run<T>(kind: CallKind, what: string, options: CallOptions, work: (bounds: Bounds) => Promise<T>): Promise<T> {
     const { timeoutMs, signal } = options;
+    this.#onCall();
     return new Promise((resolve, reject) => {
       const bounds = new Bounds(this.#clock, kind, what, timeoutMs);
       const onAbort = (): void => bounds.end('cancelled', `${what} was cancelled by its caller`, signal?.reason);

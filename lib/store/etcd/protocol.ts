@@ -12,6 +12,8 @@ import {
   type ILeaseRevokeResponse,
   type ILeaseTimeToLiveRequest,
   type ILeaseTimeToLiveResponse,
+  type IMemberListRequest,
+  type IMemberListResponse,
   type IRangeRequest,
   type IRangeResponse,
   type IStatusResponse,
@@ -41,6 +43,11 @@ export interface UnaryMethods {
     readonly response: ILeaseTimeToLiveResponse;
   };
   readonly status: { readonly service: 'Maintenance'; readonly request: object; readonly response: IStatusResponse };
+  readonly memberList: {
+    readonly service: 'Cluster';
+    readonly request: IMemberListRequest;
+    readonly response: IMemberListResponse;
+  };
   readonly authenticate: {
     readonly service: 'Auth';
     readonly request: IAuthenticateRequest;
@@ -69,6 +76,7 @@ export const SERVICE_OF: { readonly [M in UnaryMethod | StreamMethod]: Service }
   leaseTimeToLive: 'Lease',
   leaseKeepAlive: 'Lease',
   status: 'Maintenance',
+  memberList: 'Cluster',
   authenticate: 'Auth',
   watch: 'Watch',
 };
