@@ -17,6 +17,8 @@ import type {
 } from '../store.ts';
 import { Authentication, type AuthOptions } from './authentication.ts';
 import { UnaryCalls } from './calls.ts';
+import { sourcesOf } from './discovery-sources.ts';
+import { Discovery, type DiscoveryOptions } from './discovery.ts';
 import { parseEndpoints, type Endpoint } from './endpoints.ts';
 import { GrpcLine } from './grpc-line.ts';
 import { Http2Line } from './http2-line.ts';
@@ -24,15 +26,20 @@ import type { Line } from './line.ts';
 import { Members } from './members.ts';
 import { OpenCalls } from './open-calls.ts';
 import { Renewals } from './renewals.ts';
+import { srvName, systemResolveSrv, type ResolveSrv } from './srv.ts';
 import { secureContext, type TlsOptions } from './tls.ts';
 import { Watches } from './watches.ts';
 import { fromRange, fromTransaction, isWriting, revisionOf, toRangeRequest, toTransaction } from './wire.ts';
 
 export interface EtcdStoreOptions {
-  /** `http://host:port` or `https://host:port`, all of one scheme. */
+  /** `http://host:port` or `https://host:port`, all of one scheme. May be empty only where `discovery.srv` finds them. */
   readonly endpoints: readonly string[];
+  /** Where further endpoints come from. @default nowhere */
+  readonly discovery?: DiscoveryOptions | undefined;
+  /** What answers for DNS. @default this process's name servers */
+  readonly resolveSrv?: ResolveSrv | undefined;
   readonly auth?: AuthOptions | undefined;
-  /** Only with https endpoints. */
+  /** Only with https endpoints. Without any endpoints, it means https for those that are found. */
   readonly tls?: TlsOptions | undefined;
   /**
    * How many calls may be under way at once; further ones wait in order, each within its own timeout. Renewals and watches do not count.
@@ -68,30 +75,40 @@ class EtcdStore implements Store {
   readonly #calls: UnaryCalls;
   readonly #renewals: Renewals;
   readonly #watches: Watches;
+  readonly #discovery: Discovery | undefined;
 
   constructor(runtime: Runtime, options: EtcdStoreOptions) {
     const { maxInFlight = 128 } = options;
     expectWholeNumber('maxInFlight', maxInFlight, 1, 1_000_000);
-    const endpoints = parseEndpoints(options.endpoints);
-    const secure = endpoints.every((endpoint) => endpoint.secure);
+    const { discovery } = options;
+    const isFound = options.endpoints.length === 0 && discovery?.srv !== undefined;
+    const endpoints = isFound ? [] : parseEndpoints(options.endpoints);
+    const secure = isFound ? options.tls !== undefined : endpoints.every((endpoint) => endpoint.secure);
     if (options.tls !== undefined && !secure) {
       throw new TypeError(`Expected https endpoints with \`tls\`, got ${JSON.stringify(endpoints[0]?.url)}`);
     }
     const context = secure ? secureContext(options.tls ?? {}) : undefined;
     const grpc = (endpoint: Endpoint): GrpcLine => new GrpcLine(runtime.clock, endpoint, context);
     const http2 = (endpoint: Endpoint): Http2Line => new Http2Line(runtime, endpoint, context);
+    const missing = `the SRV records ${srvName(discovery?.srv ?? '', secure)}`;
     /* Each process draws for itself, so that the clients of a lost member spread over the others. */
-    const inOrder = (): readonly Endpoint[] => shuffled(endpoints, runtime.random);
+    const members = <L extends Line>(open: (endpoint: Endpoint) => L): Members<L> =>
+      new Members(shuffled(endpoints, runtime.random), open, missing);
     this.#members = {
-      calls: new Members<Line>(inOrder(), options.unary === 'grpc-js' ? grpc : http2),
-      watches: new Members(inOrder(), grpc),
-      renewals: new Members(inOrder(), grpc),
+      calls: members<Line>(options.unary === 'grpc-js' ? grpc : http2),
+      watches: members(grpc),
+      renewals: members(grpc),
     };
-    this.#open = new OpenCalls(runtime.clock);
+    this.#open = new OpenCalls(runtime.clock, () => this.#discovery?.start());
     const authentication = new Authentication(this.#open, options.auth);
     this.#calls = new UnaryCalls(runtime, this.#open, this.#members.calls, authentication, { maxInFlight });
     this.#renewals = new Renewals(this.#open, this.#members.renewals, authentication);
     this.#watches = new Watches(this.#open, this.#members.watches, authentication);
+    if (discovery !== undefined) {
+      const protection = { secure, ownAuthority: options.tls?.ca !== undefined };
+      const sources = sourcesOf(discovery, protection, this.#calls, options.resolveSrv ?? systemResolveSrv);
+      this.#discovery = new Discovery(runtime, Object.values(this.#members), endpoints, sources, discovery);
+    }
   }
 
   range(request: RangeRequest, options: CallOptions): Promise<RangeResponse> {
@@ -146,6 +163,7 @@ class EtcdStore implements Store {
   }
 
   close(): Promise<void> {
+    this.#discovery?.close();
     this.#open.close();
     this.#watches.close();
     this.#renewals.close();

@@ -1,0 +1,67 @@
+import type { UnaryCalls } from './calls.ts';
+import type { DiscoveryOptions, Source } from './discovery.ts';
+import { isLoopback, votingEndpoints } from './member-list.ts';
+import { srvName, targetsOf, type ResolveSrv } from './srv.ts';
+
+/** Less than the deadline of any question: the call's own timeout tells what it waited for. */
+const LIST_TIMEOUT_MS = 4_000;
+
+export interface Protection {
+  /** https: each endpoint's certificate is verified for the host that the endpoint names. */
+  readonly secure: boolean;
+  /** Only certificates of authorities that were configured are trusted. */
+  readonly ownAuthority: boolean;
+}
+
+/** What a store is to ask, by its options. */
+export function sourcesOf(
+  { srv, members }: DiscoveryOptions,
+  protection: Protection,
+  calls: UnaryCalls,
+  resolveSrv: ResolveSrv,
+): readonly Source[] {
+  return [
+    ...(srv === undefined ? [] : [srvSource(srv, protection, resolveSrv)]),
+    ...(members ? [memberListSource(protection, calls)] : []),
+  ];
+}
+
+function srvSource(domain: string, { secure, ownAuthority }: Protection, resolveSrv: ResolveSrv): Source {
+  const question = srvName(domain, secure);
+  /*
+   * The host names come from DNS, which can be spoofed, and everybody can have a public authority's certificate for a name of their own. An
+   * authority that was configured signs for etcd alone; without one, the domain that was configured has to vouch for the name.
+   */
+  const within = secure && !ownAuthority ? domain : undefined;
+  return {
+    name: `the SRV records ${question}`,
+    ask: async (signal) => {
+      const records = await resolveSrv(question, signal);
+      const srv = targetsOf(records, { secure, within });
+      if (srv.length > 0) return { srv };
+      const outside = within === undefined ? '' : `; without tls.ca they have to be in ${domain}`;
+      throw new Error(`none of ${records.length} targets can be used${outside}`);
+    },
+  };
+}
+
+function memberListSource({ secure }: Protection, calls: UnaryCalls): Source {
+  return {
+    name: 'the member list',
+    ask: async (signal, { configured, srv }) => {
+      /* Linearizable, where the server knows the word (3.5): a member that is cut off may still list who was removed. */
+      const options = { timeoutMs: LIST_TIMEOUT_MS, signal };
+      const listed = await calls.call(
+        'read',
+        'memberList',
+        { linearizable: true },
+        options,
+        (answer) => answer.members,
+      );
+      const loopback = [...configured, ...srv.map(({ endpoint }) => endpoint)].some(isLoopback);
+      const members = votingEndpoints(listed, { secure, loopback });
+      if (members.length > 0) return { members };
+      throw new Error(`none of ${listed.length} members advertises a client URL that can be used from here`);
+    },
+  };
+}
