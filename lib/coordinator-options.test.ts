@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { show } from './arguments.ts';
-import type { CoordinatorOptions } from './coordinator-options.ts';
+import { completeOptions, type CoordinatorOptions } from './coordinator-options.ts';
 import { createCoordinator } from './coordinator.ts';
 import { anything, withOneReplaced } from './testing/arbitraries.ts';
 
@@ -69,6 +69,23 @@ const refusals: readonly [
   ['a user without a password', { auth: { username: 'x' } }, TypeError, /auth\.password/],
   ['an unknown option of tls', { endpoints: 'https://127.0.0.1:1', tls: { cacert: 'x' } }, TypeError, /tls.*"cacert"/],
   ['TLS for http', { endpoints: 'http://127.0.0.1:2379', tls: {} }, TypeError, /https/],
+  [
+    'TLS for what is found beside http',
+    { endpoints: 'http://a:1', discovery: { srv: 'a.b' }, tls: {} },
+    TypeError,
+    /https/,
+  ],
+  ['discovery as a domain', { discovery: 'example.com' }, TypeError, /options of discovery.*"example\.com"/],
+  ['an unknown option of discovery', { discovery: { domain: 'a.b' } }, TypeError, /discovery.*srv.*"domain"/],
+  ['a domain that is no text', { discovery: { srv: 7 } }, TypeError, /discovery\.srv.*got 7/],
+  ['an empty domain', { discovery: { srv: '' } }, TypeError, /discovery\.srv.*got ""/],
+  ['a URL as a domain', { discovery: { srv: 'http://a.b' } }, TypeError, /discovery\.srv.*"http:\/\/a\.b"/],
+  ['an address as a domain', { discovery: { srv: '10.0.0.1' } }, TypeError, /discovery\.srv.*"10\.0\.0\.1"/],
+  ['the whole name of the record', { discovery: { srv: '_etcd-client._tcp.a.b' } }, TypeError, /discovery\.srv/],
+  ['a domain that is too long', { discovery: { srv: `${'a.'.repeat(120)}b` } }, TypeError, /discovery\.srv/],
+  ['members that are no boolean', { discovery: { members: 'yes' } }, TypeError, /discovery\.members.*got "yes"/],
+  ['asking all the time', { discovery: { members: true, everyMs: 0 } }, RangeError, /discovery\.everyMs.*100, got 0/],
+  ['asking never', { discovery: { everyMs: Number.POSITIVE_INFINITY } }, RangeError, /discovery\.everyMs.*Infinity/],
   ['an empty instance ID', { instanceId: '' }, TypeError, /instanceId/],
 ];
 
@@ -80,6 +97,7 @@ for (const [title, options, instanceOf, message] of refusals) {
 
 const session = { ttlMs: 5_000 };
 const request = { timeoutMs: 1_000, deadlineMs: 3_000 };
+const discovery = { srv: 'example.com', members: true, everyMs: 1_000 };
 const auth = { username: 'x', password: 'y' };
 const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const whole = { namespace: 'n', session, request, snapshotDir: '/nowhere', instanceId: 'me', logger };
@@ -93,6 +111,7 @@ const mangled: fc.Arbitrary<readonly [options: unknown, name: string]> = fc.oneo
   withOneReplaced(https),
   withOneReplaced(session).map(([part, name]) => [{ ...http, session: part }, name] as const),
   withOneReplaced(request).map(([part, name]) => [{ ...http, request: part }, name] as const),
+  withOneReplaced(discovery).map(([part, name]) => [{ ...http, discovery: part }, name] as const),
   withOneReplaced(auth).map(([part, name]) => [{ ...https, auth: part }, name] as const),
   withOneReplaced({ ca: 'x', cert: 'x', key: 'x' }).map(([tls]) => [{ ...https, tls }, 'tls'] as const),
   fc.array(fc.oneof(anything, fc.webUrl())).map((endpoints) => [{ ...http, endpoints }, 'endpoint'] as const),
@@ -127,6 +146,46 @@ test('a coordinator can be made and closed without a server, and closed again', 
   await coordinator.close();
   t.is(coordinator.health.state, 'closed');
 });
+
+const completions: readonly [
+  claim: string,
+  options: CoordinatorOptions,
+  endpoints: readonly string[],
+  found: unknown,
+][] = [
+  ['nothing is followed unless asked for', { endpoints: 'http://c:1' }, ['http://c:1'], undefined],
+  [
+    'a switch that is off asks for nothing',
+    { endpoints: 'http://c:1', discovery: { members: false } },
+    ['http://c:1'],
+    undefined,
+  ],
+  [
+    'members are followed from the configured endpoints',
+    { endpoints: 'http://c:1', discovery: { members: true } },
+    ['http://c:1'],
+    { members: true, everyMs: 60_000 },
+  ],
+  [
+    'with a domain alone no endpoint is assumed',
+    { discovery: { srv: 'a.b.', everyMs: 100 } },
+    [],
+    { srv: 'a.b', members: false, everyMs: 100 },
+  ],
+  [
+    'with a domain and endpoints there are both',
+    { endpoints: 'http://c:1', discovery: { srv: 'a.b' } },
+    ['http://c:1'],
+    { srv: 'a.b', members: false, everyMs: 60_000 },
+  ],
+];
+for (const [claim, options, endpoints, found] of completions) {
+  test(claim, (t) => {
+    const complete = completeOptions(options);
+    t.deepEqual(complete.endpoints, endpoints);
+    t.deepEqual(complete.discovery, found);
+  });
+}
 
 const names: readonly unknown[] = [
   '',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import { expectDuration, expectOptions, expectText, show } from './arguments.ts';
+import { expectBoolean, expectDuration, expectOptions, expectText, show } from './arguments.ts';
 import type { Logger } from './runtime/logger.ts';
 import { createLogger, safeLogger } from './runtime/logger.ts';
 import { roundTtlMs } from './session/keeper.ts';
@@ -12,9 +13,29 @@ export type Pem = string | Buffer;
 export interface CoordinatorOptions {
   /**
    * etcd's client URLs, all `http://` or all `https://`.
-   * @default HOLDFAST_ENDPOINTS, comma separated, else `http://127.0.0.1:2379`
+   * @default HOLDFAST_ENDPOINTS, comma separated, else `http://127.0.0.1:2379`; none with `discovery.srv`
    */
   readonly endpoints?: string | readonly string[] | undefined;
+  /** Where further endpoints come from, and how the list follows the cluster. See docs/endpoints.md. */
+  readonly discovery?:
+    | {
+        /**
+         * A DNS domain: asks for the SRV records `_etcd-client-ssl._tcp.<srv>` with https, `_etcd-client._tcp.<srv>` without, as etcd's own
+         * `--discovery-srv` does. It is https when `tls` is given or the endpoints are https.
+         */
+        readonly srv?: string | undefined;
+        /**
+         * Follow the cluster's own member list: the client URLs of its voting members that have started.
+         * @default false
+         */
+        readonly members?: boolean | undefined;
+        /**
+         * How often either is asked again, in milliseconds, plus or minus a tenth; at least 100.
+         * @default 60_000
+         */
+        readonly everyMs?: number | undefined;
+      }
+    | undefined;
   /**
    * Everything of this coordinator lives below `<namespace>/` in etcd. No `/` in it.
    * @default 'holdfast'
@@ -69,6 +90,7 @@ export interface CoordinatorOptions {
 /** The options after their check: complete, and consistent with each other. */
 export interface CompleteOptions {
   readonly endpoints: readonly string[];
+  readonly discovery: { readonly srv?: string; readonly members: boolean; readonly everyMs: number } | undefined;
   readonly keyspace: Keyspace;
   readonly auth: { readonly username: string; readonly password: string } | undefined;
   readonly tls: CoordinatorOptions['tls'];
@@ -82,10 +104,17 @@ export interface CompleteOptions {
 
 const DEFAULT_ENDPOINT = 'http://127.0.0.1:2379';
 
+/** A domain, which may end in the root's dot. What begins with "_" is the whole name of a record, to which ours would be put in front. */
+const DOMAIN = /^(?:[a-z0-9][a-z0-9_-]*\.)*[a-z0-9][a-z0-9_-]*\.?$/i;
+
+/** Of a name in DNS (RFC 1035), less what is put in front. */
+const LONGEST_DOMAIN = 253 - '_etcd-client-ssl._tcp.'.length;
+
 /** Completes the options. Throws a TypeError or RangeError that names what is wrong. */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   expectOptions('createCoordinator', options, [
     'endpoints',
+    'discovery',
     'namespace',
     'auth',
     'tls',
@@ -109,8 +138,11 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   if (timeoutMs > deadlineMs) {
     throw new RangeError(`Expected request.timeoutMs <= request.deadlineMs, got ${timeoutMs} and ${deadlineMs}`);
   }
+  const discovery = discoveryOf(options.discovery);
+  const isFound = options.endpoints === undefined && discovery?.srv !== undefined;
   return {
-    endpoints: endpointsOf(options.endpoints),
+    endpoints: isFound ? [] : endpointsOf(options.endpoints),
+    discovery,
     keyspace: new Keyspace(namespace),
     auth: authOf(options.auth),
     tls: options.tls,
@@ -139,6 +171,18 @@ function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly strin
     throw new TypeError(`Expected endpoints to be a URL or a list of at least one, got ${show(endpoints)}`);
   }
   return [...(endpoints as readonly string[])];
+}
+
+function discoveryOf(discovery: CoordinatorOptions['discovery']): CompleteOptions['discovery'] {
+  expectOptions('discovery', discovery, ['srv', 'members', 'everyMs']);
+  const { srv, members = false, everyMs = 60_000 } = discovery ?? {};
+  expectBoolean('discovery.members', members);
+  expectDuration('discovery.everyMs', everyMs, 100);
+  if (srv === undefined) return members ? { members, everyMs } : undefined;
+  if (!DOMAIN.test(expectText('discovery.srv', srv)) || isIP(srv) !== 0 || srv.length > LONGEST_DOMAIN) {
+    throw new TypeError(`Expected discovery.srv to be a DNS domain such as "example.com", got ${show(srv)}`);
+  }
+  return { srv: srv.replace(/\.$/, ''), members, everyMs };
 }
 
 function authOf(auth: CoordinatorOptions['auth']): CompleteOptions['auth'] {

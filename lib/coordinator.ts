@@ -182,8 +182,10 @@ export class Coordinator implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, 'reach etcd');
       const { reason } = this.#health;
+      const { endpoints, discovery } = this.#options;
+      const places = discovery?.srv === undefined ? endpoints : [...endpoints, `what DNS names for ${discovery.srv}`];
       throw new CoordinationUnavailableError(
-        `No contact with etcd at ${this.#options.endpoints.join(', ')} within ${timeoutMs} ms${reason === undefined ? '' : `: ${reason}`}. ` +
+        `No contact with etcd at ${places.join(', ')} within ${timeoutMs} ms${reason === undefined ? '' : `: ${reason}`}. ` +
           'The coordinator goes on trying.',
         { cause: error },
       );
@@ -343,6 +345,6 @@ export class Coordinator implements AsyncDisposable {
 export function createCoordinator(options: CoordinatorOptions = {}): Coordinator {
   const complete = completeOptions(options);
   const runtime = systemRuntime(complete.logger);
-  const { endpoints, auth, tls } = complete;
-  return new Coordinator(runtime, createEtcdStore(runtime, { endpoints, auth, tls }), complete);
+  const { endpoints, discovery, auth, tls } = complete;
+  return new Coordinator(runtime, createEtcdStore(runtime, { endpoints, discovery, auth, tls }), complete);
 }

@@ -121,20 +121,49 @@ export class EtcdCluster implements AsyncDisposable {
   async replace(member: EtcdServer): Promise<{ readonly before: string; readonly after: string }> {
     const operator = this.members.find((each) => each !== member);
     if (operator === undefined) throw new Error('Expected a cluster of more than one member.');
-    const id = async (): Promise<string> => {
-      const listing = await operator.insist(['member', 'list']);
-      const line = listing.split('\n').find((text) => text.includes(member.peerUrl));
-      return line?.split(',')[0] ?? '';
-    };
-    const before = await id();
+    const before = await this.idOf(member);
     await operator.insist(['member', 'remove', before], { done: /member not found/i });
     await member.stop({ signal: 'SIGKILL' });
     await operator.insist(['member', 'add', member.name, `--peer-urls=${member.peerUrl}`], {
       done: /peer urls already exists/i,
     });
-    const after = await id();
+    const after = await this.idOf(member);
     await member.rejoin();
     return { before, after };
+  }
+
+  /** Adds a member that does not vote. Resolves when it has started; who adds it ends it. */
+  async addLearner(version?: EtcdClusterOptions['version']): Promise<EtcdServer> {
+    const [operator] = this.members as [EtcdServer];
+    const [clientPort, peerPort, metricsPort] = (await freePorts(3)) as [number, number, number];
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    await operator.insist(['member', 'add', 'learner', '--learner', `--peer-urls=${peerUrl}`], {
+      done: /peer urls already exists/i,
+    });
+    const peers = [...this.members.map(({ name, peerUrl: url }) => `${name}=${url}`), `learner=${peerUrl}`];
+    const membership = {
+      name: 'learner',
+      clientPort,
+      peerPort,
+      metricsPort,
+      initialCluster: peers.join(','),
+      joins: true,
+    };
+    const learner = await EtcdServer.launch(membership, { version });
+    while (!(await operator.insist(['member', 'list'])).includes(learner.endpoint)) await sleep(pollMs);
+    return learner;
+  }
+
+  /** The ID by which etcdctl knows a member. */
+  async idOf(member: EtcdServer): Promise<string> {
+    const operator = this.members.find((each) => each !== member) ?? member;
+    const listing = await operator.insist(['member', 'list']);
+    return (
+      listing
+        .split('\n')
+        .find((line) => line.includes(member.peerUrl))
+        ?.split(',')[0] ?? ''
+    );
   }
 
   /** Who this is, and etcdctl, from now on, such as `root:secret`. */

@@ -58,6 +58,8 @@ export interface EtcdMembership {
   readonly metricsPort: number;
   /** As `--initial-cluster` takes it. */
   readonly initialCluster: string;
+  /** Whether it comes to a cluster that has been told of it. @default false: it is one of the first */
+  readonly joins?: boolean | undefined;
   /** Default: straight to their peer ports. */
   readonly route?: PeerRoute | undefined;
 }
@@ -77,7 +79,7 @@ export class EtcdServer implements AsyncDisposable {
   operator: string | undefined;
 
   #binaries: ProvidedEtcd;
-  #clusterState: 'new' | 'existing' = 'new';
+  #clusterState: 'new' | 'existing';
   readonly #args: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #keepDataDir: boolean;
@@ -87,7 +89,7 @@ export class EtcdServer implements AsyncDisposable {
   private constructor(
     binaries: ProvidedEtcd,
     dataDir: string,
-    { name, clientPort, peerPort, metricsPort, initialCluster, route }: EtcdMembership,
+    { name, clientPort, peerPort, metricsPort, initialCluster, joins = false, route }: EtcdMembership,
     { tls, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
   ) {
     this.#binaries = binaries;
@@ -101,6 +103,7 @@ export class EtcdServer implements AsyncDisposable {
     const listenUrl = `http://127.0.0.1:${peerPort}`;
     this.peerUrl = route?.advertisedUrl ?? listenUrl;
     this.#env = route?.env ?? {};
+    this.#clusterState = joins ? 'existing' : 'new';
     this.#args = [
       ...['--name', name, '--data-dir', dataDir],
       ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
+import { NameServer } from './name-server.ts';
 
 const run = promisify(execFile);
 
@@ -72,4 +73,22 @@ test('a process ends once its store is closed, though nothing answers', async (t
     await store.close();`,
   );
   t.is(connecting, 'timeout');
+});
+
+test('a process ends once its store is closed, though a question to DNS is under way', async (t) => {
+  await using dns = await NameServer.start();
+  dns.isSilent = true;
+  const output = await process(
+    'http://127.0.0.1:1',
+    `const { setServers } = await import('node:dns/promises');
+    setServers([${JSON.stringify(dns.address)}]);
+    const discovery = { srv: 'etcd.test', members: true, everyMs: 60_000 };
+    const lost = createEtcdStore(systemRuntime(), { endpoints: [], discovery });
+    console.log(await lost.status({ timeoutMs: 300 }).catch(reason));
+    const late = lost.status({ timeoutMs: 60_000 }).catch(reason);
+    await lost.close();
+    console.log(await late);`,
+  );
+  t.is(output, 'timeout\nclosed');
+  t.true(dns.questions > 0);
 });
