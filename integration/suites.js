@@ -7,6 +7,7 @@ export const long = [
   'integration/election/cost.test.ts',
   'integration/election/many-faults.test.ts',
   'integration/lock/partition.test.ts',
+  'integration/partition/faults.test.ts',
   'integration/replica/cuts.test.ts',
   'integration/replica/partition.test.ts',
   'integration/replica/staleness.test.ts',

@@ -62,7 +62,9 @@ async function succeeds(example: string, env: Readonly<Record<string, string>>):
 /** What is written to stay, such as config, may stay. A key of a session or of what it holds would keep others waiting. */
 async function holdsNothing(etcd: EtcdServer): Promise<boolean> {
   const keys = (await etcd.etcdctl(['get', '', '--from-key', '--keys-only'])).split('\n');
-  const held = keys.filter((key) => /\/(session|lock|election|schedule|semaphore|rwlock)\//.test(key));
+  const held = keys.filter((key) =>
+    /\/(session|lock|election|schedule|semaphore|rwlock|registry|partition|partition-member|once-turn)\//.test(key),
+  );
   if (held.length > 0) console.error(`Expected nothing to be held after an example, got ${held.join(', ')}`);
   return held.length === 0;
 }

@@ -57,6 +57,8 @@ export class Registration implements AsyncDisposable {
   readonly #stopListening: () => void;
   #readiness: Readiness;
   #metadata: Readonly<Record<string, string>>;
+  /** The store has said so. */
+  #isTakenBack = false;
 
   /** @internal */
   constructor(context: RegistrationContext, prefix: string, name: string, options: CompleteRegisterOptions) {
@@ -124,11 +126,16 @@ export class Registration implements AsyncDisposable {
   /**
    * Takes the registration back, and resolves when the store has: those who follow it know within a delivery then. Leave before you close
    * the socket. Idempotent. Rejects with CoordinationUnavailableError if etcd does not answer within the request's deadline; it is
-   * repeated in the background then, and in the worst case the lease's end does it.
+   * repeated in the background then, and in the worst case the lease's end does it. ClosedError if the coordinator closed before it did.
    */
   async leave(): Promise<void> {
     this.withdraw();
     await this.#until('left', this.#context.deadlineMs, undefined, 'It is repeated until the lease ends.');
+    if (!this.#isTakenBack) {
+      throw new ClosedError(
+        `The coordinator was closed before ${this.#name} had taken the member ${this.#options.address} back. It is gone with its lease.`,
+      );
+    }
     this.end();
   }
 
@@ -162,6 +169,7 @@ export class Registration implements AsyncDisposable {
 
   #look(): void {
     const state = this.#state();
+    if (state === 'left' && this.#publication.isSaid) this.#isTakenBack = true;
     const reasons = { unready: this.#readiness.reason, joining: this.#publication.failure?.message };
     const reason = state === 'unready' || state === 'joining' ? reasons[state] : undefined;
     const known = this.#status.value;

@@ -143,5 +143,7 @@ function hasItsShare(partitions: Partitions): boolean {
 }
 
 async function wait(_: number, { signal }: HeldPartition): Promise<void> {
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
