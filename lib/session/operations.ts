@@ -52,9 +52,9 @@ export class Operations {
   }
 
   /**
-   * Commits once. Rejects with a StoreError if nothing was written, with OutcomeUnknownError if that cannot be known within the signal's
-   * time, and with `signal.reason` if nothing was sent. What depends on the session, a key on its lease for example, is made for each
-   * session on which it is tried.
+   * Commits once. Rejects with a StoreError if nothing was written (also for a put on a lease of the caller's own that has ended), with
+   * OutcomeUnknownError if that cannot be known within the signal's time, and with `signal.reason` if nothing was sent. What depends on the
+   * session, a key on its lease for example, is made for each session on which it is tried.
    */
   commit(transaction: Transaction | ((session: Session) => Transaction), signal: AbortSignal): Promise<Committed> {
     const progress = { isSent: false };
@@ -92,7 +92,8 @@ export class Operations {
           return applied;
         }
         if (error.outcome !== 'unknown') progress.isSent = false;
-        if (saysLeaseIsGone(error)) {
+        /* Of two leases it cannot be the session's: its key stood, as was compared, and would have gone with it. */
+        if (saysLeaseIsGone(error) && !usesAnotherLease(transaction, session)) {
           session.lose(new Error('etcd answered that the lease is gone'));
           continue;
         }
@@ -200,6 +201,11 @@ function unknownOutcome(why: string, cause: unknown): OutcomeUnknownError {
     `A write was sent and no answer came (${why}). It may have been applied, and may still be applied.`,
     { cause },
   );
+}
+
+/** Whether it puts something on a lease of the caller's own. */
+function usesAnotherLease({ then }: Transaction, { lease }: Session): boolean {
+  return then.some((operation) => operation.type === 'put' && (operation.lease ?? lease) !== lease);
 }
 
 /** One marker a session: operations take turns, and each one's ID is there until the next one's. */
