@@ -103,17 +103,24 @@ export class Contest {
     }
   }
 
-  /** Does `act` within the request's deadline. What etcd does not answer in time is an outage and says nothing about who holds it. */
-  async ask<T>(caller: AbortSignal | undefined, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { runtime, deadlineMs, health } = this.#context;
+  /**
+   * Does `act` within `withinMs`, which is the request's deadline unless it is told. What etcd does not answer in time is an outage and says
+   * nothing about who holds it.
+   */
+  async ask<T>(
+    caller: AbortSignal | undefined,
+    act: (signal: AbortSignal) => Promise<T>,
+    withinMs: number = this.#context.deadlineMs,
+  ): Promise<T> {
+    const { runtime, health } = this.#context;
     try {
       /* The last word is with the act: what was got as the deadline passed must not be left to nobody. */
-      return await underDeadline(runtime.clock, deadlineMs, caller, act);
+      return await underDeadline(runtime.clock, withinMs, caller, act);
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, `ask for the ${this.identity.name}`);
       const { state, reason } = health;
       throw new CoordinationUnavailableError(
-        `etcd did not answer within ${deadlineMs} ms about the ${this.identity.name} (health: ${state}` +
+        `etcd did not answer within ${Math.round(withinMs)} ms about the ${this.identity.name} (health: ${state}` +
           `${reason === undefined ? '' : `, ${reason}`}). This says nothing about who holds it.`,
         { cause: error },
       );

@@ -23,7 +23,7 @@ export function withinDeadline<T>(
 }
 
 /**
- * As {@link withinDeadline}, but leaves the last word to `act`, which has to settle soon after its signal aborts: only it knows whether
+ * As {@link withinDeadline}, but without a deadline for Infinity, and leaves the last word to `act`, which has to settle soon after its signal aborts: only it knows whether
  * something had been sent by then.
  */
 export async function underDeadline<T>(
@@ -33,7 +33,10 @@ export async function underDeadline<T>(
   act: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const deadline = new AbortController();
-  const cancel = clock.schedule(deadlineMs, () => deadline.abort(new DeadlineReached(deadlineMs)));
+  const cancel =
+    deadlineMs === Number.POSITIVE_INFINITY
+      ? () => {}
+      : clock.schedule(deadlineMs, () => deadline.abort(new DeadlineReached(deadlineMs)));
   const { signal, unlink } = linkSignals(caller, deadline.signal);
   try {
     signal.throwIfAborted();
