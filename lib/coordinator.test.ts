@@ -84,6 +84,8 @@ const calling: Readonly<Record<string, Target>> = {
   with: { valid: waiting, take: (options) => lock.with(work, options) },
   tryAcquire: { valid: { signal }, take: (options) => lock.tryAcquire(options) },
   inspect: { valid: { signal }, take: (options) => lock.inspect(options) },
+  once: { valid: { ttlMs: 5_000, ...waiting }, take: (options) => closed.once('a', work, options) },
+  forgetOnce: { valid: { signal }, take: (options) => closed.forgetOnce('a', options) },
   campaign: { valid: { value: 'x', ...waiting }, take: (options) => election.campaign(options) },
   lead: {
     valid: { value: 'x', signal, drainMs: 100, onStuck: 'reject' },
@@ -109,10 +111,12 @@ const named: Readonly<Record<string, (name: never) => unknown>> = {
   config: (name) => coordinator.config(name, { fallback: 1 }),
   cache: (name) => coordinator.cache(name),
   schedule: (name) => coordinator.schedule(name, '0 3 * * *', work),
+  once: (key) => closed.once(key, work),
 };
+const calledOtherwise: Readonly<Record<string, string>> = { cache: 'the prefix of the cache', once: 'the key of once' };
 for (const [kind, open] of Object.entries(named)) {
   test(`the name of a ${kind} is taken, or refused as what it is, whatever it is`, async (t) => {
-    const expected = kind === 'cache' ? 'the prefix of the cache' : `the name of the ${kind}`;
+    const expected = calledOtherwise[kind] ?? `the name of the ${kind}`;
     const property = fc.asyncProperty(fc.oneof(anything, fc.string({ unit: 'binary' })), (name) =>
       judge(t, () => open(name as never), name === 'already' ? 'already' : expected),
     );

@@ -18,6 +18,9 @@ import { ReadWriteLock } from './lock/read-write-lock.ts';
 import { Semaphore, type SemaphoreOptions } from './lock/semaphore.ts';
 import type { PartitionsOptions } from './partition/partition-options.ts';
 import { Partitions, type PartitionContext } from './partition/partitions.ts';
+import type { OnceOptions } from './once/once-options.ts';
+import { Once } from './once/once.ts';
+import type { Turn } from './once/turn.ts';
 import { WaitQueue } from './queue/wait-queue.ts';
 import type { RegistryOptions } from './registry/registry-options.ts';
 import { Registry, type RegistryContext } from './registry/registry.ts';
@@ -66,6 +69,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #keeper: SessionKeeper;
   readonly #queue: WaitQueue;
   readonly #contests: ElectionContext;
+  readonly #once: Once;
   readonly #schedules: Schedules;
   readonly #replicas: Replicas;
   readonly #caches: CacheContext;
@@ -117,6 +121,7 @@ export class Coordinator implements AsyncDisposable {
       expectOpen: () => this.#expectOpen(),
       opened: this.#opened,
     };
+    this.#once = new Once(this.#contests, { instanceId });
     this.#schedules = new Schedules(this.#contests, (signal) => this.#keeper.session(signal), { instanceId });
     this.#caches = {
       runtime,
@@ -217,6 +222,32 @@ export class Coordinator implements AsyncDisposable {
   /** A lock to read together or to write alone, over all processes of the namespace that use the same name. No I/O. */
   readWriteLock(name: string): ReadWriteLock {
     return new ReadWriteLock(this.#contests, name);
+  }
+
+  /**
+   * Does `work` once over all processes of the namespace that use the same key, and resolves to what it returned, whoever did it: this call,
+   * or an earlier one whose record still stands. The result is JSON of at most 64 KiB, or undefined; everybody gets a copy of it. Work that
+   * throws is not recorded, and the next call tries again.
+   *
+   * A process that dies between the effect of the work and its record leaves the work to be done again. Make the effect idempotent by
+   * `turn.key`, or guard it by `turn.token`; see docs/once.md.
+   *
+   * Rejects with the work's error; LockTimeoutError: somebody else is at it; CoordinationUnavailableError: etcd does not answer;
+   * `signal.reason`; SelfDeadlockError inside work of the same key; AccessDeniedError; ClosedError. And where the work was done: with
+   * LockLostError, a TypeError (the result is no JSON), LimitExceededError or CoordinationUnavailableError if it is not recorded, and with
+   * OutcomeUnknownError if nobody knows whether it is.
+   */
+  once<T>(key: string, work: (turn: Turn) => Promise<T> | T, options: OnceOptions = {}): Promise<T> {
+    return this.#once.do(key, work, options);
+  }
+
+  /**
+   * Takes back the record of what was done once: the next call of {@link once} with that key does the work again. For an operator, after a
+   * wrong result. Work that is under way is not told. Rejects with CoordinationUnavailableError, AccessDeniedError, and
+   * OutcomeUnknownError where it was sent and not answered.
+   */
+  forgetOnce(key: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#once.forget(key, options);
   }
 
   /** An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. */

@@ -52,6 +52,8 @@ export type { HeldPartition } from './partition/held-partition.ts';
 export type { OwnOptions, PartitionsOptions } from './partition/partition-options.ts';
 export type { Partitions, PartitionStanding } from './partition/partitions.ts';
 export type { Holding } from './queue/holding.ts';
+export type { OnceOptions } from './once/once-options.ts';
+export type { Turn } from './once/turn.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { Member } from './registry/member.ts';

@@ -11,7 +11,7 @@ const levels: readonly (readonly string[])[] = [
   ['cli'],
   ['coordinator'],
   ['schedule', 'partition'],
-  ['lock', 'election', 'config', 'cache', 'registry'],
+  ['lock', 'election', 'once', 'config', 'cache', 'registry'],
   ['queue', 'replica'],
   ['session'],
   ['health'],

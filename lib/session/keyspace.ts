@@ -16,6 +16,7 @@
  *     <namespace>/schedule-job/<name>/paused               while it stands, the job starts nothing
  *     <namespace>/schedule-job/<name>/trigger              a request to run the job now, until it is claimed
  *     <namespace>/schedule-job/<name>/history/<ms>-<…>     what became of its ticks
+ *     <namespace>/once/<key>                               what came of work that is done once; on a lease of its own
  *     <namespace>/clock/question                           put to ask all schedulers what time it is
  *     <namespace>/clock/answer/<leaseHex>                  a scheduler, and its last answer; on the lease
  *
@@ -23,7 +24,7 @@
  */
 import { expectText, show } from '../arguments.ts';
 
-export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock' | 'partition';
+export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock' | 'partition' | 'once-turn';
 
 export type RegistryKind = 'registry' | 'partition-member';
 
@@ -143,6 +144,11 @@ export class Keyspace {
   /** The prefix under which the members of `name` are. */
   members(kind: RegistryKind, name: string): string {
     return `${this.#root}/${kind}/${encodeSegment(`the name of the ${kind === 'registry' ? kind : 'partitions'}`, name)}/`;
+  }
+
+  /** The record of work that is done once. Whose turn it is to do it is told by its queue of the kind `once-turn`. */
+  once(key: string): string {
+    return `${this.#root}/once/${encodeSegment('the key of once', key)}`;
   }
 
   /** The prefix under which the contenders for `name` queue. */
