@@ -417,4 +417,25 @@ export const mutants: readonly Mutant[] = [
     to: 'const version = (versionOf(current) ?? 0) + 1;',
     caughtBy: 'lib/simulation/cases.test.ts',
   },
+  {
+    name: 'who gets the turn does not look whether the work has been done meanwhile',
+    file: 'once/once',
+    from: 'const found = await this.#look(call, tenure.signal);',
+    to: 'const found = undefined;',
+    caughtBy: 50,
+  },
+  {
+    name: 'a record does not compare that its turn stands',
+    file: 'once/records',
+    from: "compare: [standing, { key, target: 'create', is: '=', than: 0n }]",
+    to: "compare: [{ key, target: 'create', is: '=', than: 0n }]",
+    caughtBy: 'lib/once/once.test.ts',
+  },
+  {
+    name: 'a lease of the caller’s own that ends costs the session',
+    file: 'session/operations',
+    from: 'saysLeaseIsGone(error) && !usesAnotherLease(transaction, session)',
+    to: 'saysLeaseIsGone(error)',
+    caughtBy: 'lib/once/once.test.ts',
+  },
 ];

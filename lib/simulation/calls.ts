@@ -21,6 +21,11 @@ export class TakenBack extends Error {
   override readonly name = 'TakenBack';
 }
 
+/** What work of the simulation throws that fails. */
+export class WorkFailed extends Error {
+  override readonly name = 'WorkFailed';
+}
+
 type ErrorClass = new (...args: never[]) => Error;
 
 /** What each call may reject with, besides a refusal of access. Anything else is a bug. */
@@ -71,6 +76,16 @@ const EXPECTED: Readonly<Record<Verb, readonly ErrorClass[]>> = {
     RevisionRegressedError,
     ClosedError,
   ],
+  once: [
+    LockTimeoutError,
+    CoordinationUnavailableError,
+    OutcomeUnknownError,
+    TakenBack,
+    ClosedError,
+    LockLostError,
+    WorkFailed,
+  ],
+  forget: [CoordinationUnavailableError, OutcomeUnknownError, ClosedError],
   stop: [],
   close: [],
 };

@@ -22,6 +22,8 @@ export type Verb =
   | 'read'
   | 'set'
   | 'update'
+  | 'once'
+  | 'forget'
   | 'stop'
   | 'close'
   | 'probe';

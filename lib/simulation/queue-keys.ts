@@ -14,7 +14,15 @@ export interface KeyLife {
 }
 
 /** Below which there are queues; each slot of a semaphore counts as one, and so does each partition. */
-const QUEUES: ReadonlySet<string> = new Set(['lock', 'election', 'semaphore', 'semaphore-slot', 'rwlock', 'partition']);
+const QUEUES: ReadonlySet<string> = new Set([
+  'lock',
+  'election',
+  'semaphore',
+  'semaphore-slot',
+  'rwlock',
+  'partition',
+  'once-turn',
+]);
 
 /** Those that are one by what comes after the name. */
 const NUMBERED: ReadonlySet<string> = new Set(['semaphore-slot', 'partition']);

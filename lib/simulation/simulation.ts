@@ -1,5 +1,5 @@
 /**
- * Locks, elections, settings, schedules, and everything that can go wrong with them, in virtual time, from a seed.
+ * Locks, elections, settings, schedules, work that is done once, and everything that can go wrong with them, in virtual time, from a seed.
  *
  * 1. Machines with the real coordinator use it in every way there is; see lock-workload.ts and its likes.
  * 2. The network, etcd, the machines and their clocks fail as the seed says; see nemesis.ts.
@@ -17,6 +17,7 @@ import { Invariants } from './invariants.ts';
 import { LockWorkload } from './lock-workload.ts';
 import type { Machine } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
+import { OnceWorkload } from './once-workload.ts';
 import { PartitionWorkload } from './partition-workload.ts';
 import { RegistryWorkload } from './registry-workload.ts';
 import { ScheduleWorkload } from './schedule-workload.ts';
@@ -48,6 +49,7 @@ const WORKLOADS: Readonly<Record<Use, new (world: World, invariants: Invariants,
   schedules: ScheduleWorkload,
   registries: RegistryWorkload,
   partitions: PartitionWorkload,
+  once: OnceWorkload,
 };
 
 export async function simulate(seed: number): Promise<SimulationResult> {

@@ -30,7 +30,7 @@ export interface Setup {
 }
 
 /** What the coordinators are used for in a run. */
-export type Use = 'locks' | 'shared' | 'elections' | 'settings' | 'schedules' | 'registries' | 'partitions';
+export type Use = 'locks' | 'shared' | 'elections' | 'settings' | 'schedules' | 'registries' | 'partitions' | 'once';
 
 /** For how long an etcd without a leader is away; the L6 bound has two of them in it. */
 export const ELECTION_MS = 1_000;
@@ -47,7 +47,8 @@ function drawSetup(random: SeededRandom): Setup {
     ['shared'],
     ['registries'],
     ['partitions'],
-    ['locks', 'shared', 'elections', 'settings', 'schedules', 'registries', 'partitions'],
+    ['once'],
+    ['locks', 'shared', 'elections', 'settings', 'schedules', 'registries', 'partitions', 'once'],
   ]);
   return {
     ttlMs,
