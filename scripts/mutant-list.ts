@@ -429,7 +429,7 @@ export const mutants: readonly Mutant[] = [
     file: 'once/records',
     from: "compare: [standing, { key, target: 'create', is: '=', than: 0n }]",
     to: "compare: [{ key, target: 'create', is: '=', than: 0n }]",
-    caughtBy: 'lib/once/once.test.ts',
+    caughtBy: 400,
   },
   {
     name: 'a lease of the caller’s own that ends costs the session',

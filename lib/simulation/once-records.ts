@@ -1,3 +1,4 @@
+import { unpackToken } from '../queue/token.ts';
 import type { WatchEvent } from '../store/store.ts';
 import type { World } from './world.ts';
 
@@ -6,6 +7,8 @@ export interface RecordLife {
   readonly key: string;
   /** What the work returned. */
   readonly value: string;
+  /** It was put by whoever was the first in the queue then. */
+  readonly isByTurn: boolean;
   readonly sinceMs: number;
   untilMs: number;
   /** How often the store had been replaced by a backup when it was put; nothing where a backup brought it back. */
@@ -13,12 +16,15 @@ export interface RecordLife {
 }
 
 const PREFIX = 'sim/once/';
+const TURNS = 'sim/once-turn/';
 
 /** What was on record over time, read from the log of the store. */
 export class OnceRecords {
   readonly lives: RecordLife[] = [];
   readonly #world: World;
   readonly #standing = new Map<string, RecordLife>();
+  /** The create revisions of the keys in the queues. */
+  readonly #turns = new Map<string, bigint>();
   readonly #onPut: (life: RecordLife, before: RecordLife | undefined) => void;
   #era = 0;
   #position = 0;
@@ -45,6 +51,8 @@ export class OnceRecords {
     this.#position = cluster.log.length;
     this.#era += 1;
     for (const key of [...this.#standing.keys()]) this.#end(key, nowMs);
+    this.#turns.clear();
+    for (const { key, createRevision } of cluster.entries(TURNS)) this.#turns.set(key, createRevision);
     for (const { key, value } of cluster.entries(PREFIX)) this.#begin(key, value, nowMs, undefined);
   }
 
@@ -59,6 +67,10 @@ export class OnceRecords {
 
   #take(event: WatchEvent, atMs: number): void {
     const key = event.type === 'put' ? event.entry.key : event.key;
+    if (key.startsWith(TURNS)) {
+      if (event.type === 'put') this.#turns.set(key, event.entry.createRevision);
+      else this.#turns.delete(key);
+    }
     if (!key.startsWith(PREFIX)) return;
     const before = this.#standing.get(key);
     this.#end(key, atMs);
@@ -66,11 +78,18 @@ export class OnceRecords {
   }
 
   #begin(key: string, text: string, sinceMs: number, putInEra: number | undefined): RecordLife {
-    const { value } = JSON.parse(text) as { readonly value: string };
-    const life: RecordLife = { key, value, sinceMs, untilMs: Infinity, putInEra };
+    const { value, token } = JSON.parse(text) as { readonly value: string; readonly token: string };
+    const isByTurn = unpackToken(BigInt(token)).revision === this.#first(key);
+    const life: RecordLife = { key, value, isByTurn, sinceMs, untilMs: Infinity, putInEra };
     this.#standing.set(key, life);
     this.lives.push(life);
     return life;
+  }
+
+  #first(key: string): bigint | undefined {
+    const prefix = `${TURNS}${key.slice(PREFIX.length)}/`;
+    const revisions = [...this.#turns].flatMap(([turn, revision]) => (turn.startsWith(prefix) ? [revision] : []));
+    return revisions.toSorted((a, b) => (a < b ? -1 : 1))[0];
   }
 
   #end(key: string, atMs: number): void {

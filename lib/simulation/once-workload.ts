@@ -24,7 +24,7 @@ interface Run {
  * Workers that have work done once, of which some fails, and operators that take records back. Turns have the invariants of a lock, and
  * the guarded counter behind them.
  *
- * O1: a record is never put over another, it is what a run returned that had ended by then, and of no run twice. O2: what a call resolves
+ * O1: a record is put by whoever has the turn, and never over another; it is what a run returned that had ended by then, and of no run twice. O2: what a call resolves
  * to was on record at some time during the call, so all calls between two ends of a record get one value. O4: no work begins while a record
  * stands. O5: what was said not to be recorded was not. (O3, that after the healing every call settles, is everybody's: L6, D1.)
  */
@@ -146,8 +146,9 @@ export class OnceWorkload implements Workload {
   /** O1. */
   #checkPut(life: RecordLife, before: RecordLife | undefined): void {
     const { history } = this.#world;
-    const { key, value, sinceMs, putInEra } = life;
+    const { key, value, isByTurn, sinceMs, putInEra } = life;
     this.#count('works recorded');
+    if (!isByTurn) history.violate('O1 a record is put by whoever has the turn', `${value} under ${key}`);
     if (before !== undefined) {
       history.violate('O1 a record is never put over another', `${value} over ${before.value} under ${key}`);
     }
