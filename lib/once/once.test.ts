@@ -8,6 +8,7 @@ import {
   OutcomeUnknownError,
   SelfDeadlockError,
 } from '../errors.ts';
+import { unpackToken } from '../queue/token.ts';
 import { sleep } from '../runtime/clock.ts';
 import { VirtualWorld, type Process } from '../testing/virtual-world.ts';
 import type { Turn } from './turn.ts';
@@ -130,6 +131,20 @@ test('work that throws is not recorded: the call rejects with its error, and the
   await t.throwsAsync(world.settle(begun), { message: 'no bucket today' });
   t.is(await world.settle(waiting), 'a bucket');
   await checkTidy(t, world, 1);
+});
+
+test('a turn is not passed on within a process: what one has sent cannot pass for the next one', async (t) => {
+  const { world, one } = await two();
+  const keys = new Set<string>();
+  const failing = Array.from({ length: 3 }, () =>
+    one.coordinator.once('a', ({ token }) => {
+      t.is(unpackToken(token).handoff, 0);
+      for (const { key } of world.cluster.entries(TURNS)) keys.add(key);
+      throw new Error('no luck');
+    }),
+  );
+  await world.settle(Promise.allSettled(failing));
+  t.is(keys.size, 3);
 });
 
 test('a turn that is lost under its work: nothing is recorded, and somebody else does it', async (t) => {

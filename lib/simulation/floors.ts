@@ -31,8 +31,8 @@ const floors: readonly Floor[] = [
   { name: 'updates lost without a guard', per1000: 3_000, why: 'the guard has nothing to prevent' },
   { name: 'ticks started', per1000: 6_000, why: 'no job is led' },
   { name: 'ticks missed', per1000: 4_000, why: 'nothing ever keeps a job from its ticks' },
-  { name: 'works recorded', per1000: 3_000, why: 'no work is done once' },
-  { name: 'results of others', per1000: 15_000, why: 'nobody asks for what somebody else has done' },
+  { name: 'works recorded', per1000: 3_500, why: 'no work is done once' },
+  { name: 'results of others', per1000: 20_000, why: 'nobody asks for what somebody else has done' },
   { name: 'machines that served from a file', per1000: 400, why: 'no process starts cold, or none finds a file' },
 ];
 
