@@ -60,6 +60,8 @@ const opening: Readonly<Record<string, Target>> = {
     valid: { keys: 'on-demand', max: 10, maxBytes: 1_000, ...staleness },
     take: (options) => coordinator.cache('a/', options),
   },
+  registry: { valid: staleness, take: (options) => coordinator.registry('a', options) },
+  partitions: { valid: { count: 8 }, take: (options) => coordinator.partitions('a', options as never) },
   schedule: {
     valid: { timezone: 'UTC', missed: 'last', ...retries, historyLimit: 100, maxClockSkewMs: 30_000 },
     take: (options) => coordinator.schedule(`job ${(jobs += 1)}`, '0 3 * * *', () => {}, options),
@@ -73,6 +75,8 @@ const election = closed.election('a');
 const config = closed.config('a');
 const cache = closed.cache('a/');
 const onDemand = closed.cache('b/', { keys: 'on-demand' });
+const registry = closed.registry('a');
+const partitions = closed.partitions('a', { count: 4 });
 test.before(() => closed.close());
 
 const { signal } = new AbortController();
@@ -86,6 +90,19 @@ const calling: Readonly<Record<string, Target>> = {
   inspect: { valid: { signal }, take: (options) => lock.inspect(options) },
   once: { valid: { ttlMs: 5_000, ...waiting }, take: (options) => closed.once('a', work, options) },
   forgetOnce: { valid: { signal }, take: (options) => closed.forgetOnce('a', options) },
+  register: {
+    valid: {
+      address: 'a',
+      metadata: { a: 'b' },
+      check: work,
+      checkEveryMs: 1,
+      checkTimeoutMs: 1,
+      unreadyAfter: 1,
+      signal,
+    },
+    take: (options) => registry.register(options as never),
+  },
+  own: { valid: { signal, drainMs: 1 }, take: (options) => partitions.own(work, options) },
   campaign: { valid: { value: 'x', ...waiting }, take: (options) => election.campaign(options) },
   lead: {
     valid: { value: 'x', signal, drainMs: 100, onStuck: 'reject' },
@@ -105,15 +122,27 @@ const calling: Readonly<Record<string, Target>> = {
 };
 for (const [title, target] of Object.entries(calling)) check(title, target);
 
+const scheduled = new Set<unknown>();
+
 const named: Readonly<Record<string, (name: never) => unknown>> = {
   lock: (name) => coordinator.lock(name),
   election: (name) => coordinator.election(name),
   config: (name) => coordinator.config(name, { fallback: 1 }),
   cache: (name) => coordinator.cache(name),
-  schedule: (name) => coordinator.schedule(name, '0 3 * * *', work),
+  /* A coordinator schedules a name once, and what is drawn can be drawn again. */
+  schedule: (name) => {
+    if (!scheduled.has(name)) coordinator.schedule(name, '0 3 * * *', work);
+    scheduled.add(name);
+  },
+  registry: (name) => coordinator.registry(name),
+  partitions: (name) => coordinator.partitions(name, { count: 1 }),
   once: (key) => closed.once(key, work),
 };
-const calledOtherwise: Readonly<Record<string, string>> = { cache: 'the prefix of the cache', once: 'the key of once' };
+const calledOtherwise: Readonly<Record<string, string>> = {
+  cache: 'the prefix of the cache',
+  once: 'the key of once',
+  partitions: 'the name of the partition',
+};
 for (const [kind, open] of Object.entries(named)) {
   test(`the name of a ${kind} is taken, or refused as what it is, whatever it is`, async (t) => {
     const expected = calledOtherwise[kind] ?? `the name of the ${kind}`;
