@@ -61,7 +61,7 @@ const opening: Readonly<Record<string, Target>> = {
     take: (options) => coordinator.cache('a/', options),
   },
   registry: { valid: staleness, take: (options) => coordinator.registry('a', options) },
-  partitions: { valid: { count: 8 }, take: (options) => coordinator.partitions('a', options as never) },
+  partitions: { valid: { count: 8 }, take: (options) => coordinator.partitions('a', options) },
   schedule: {
     valid: { timezone: 'UTC', missed: 'last', ...retries, historyLimit: 100, maxClockSkewMs: 30_000 },
     take: (options) => coordinator.schedule(`job ${(jobs += 1)}`, '0 3 * * *', () => {}, options),
@@ -100,7 +100,7 @@ const calling: Readonly<Record<string, Target>> = {
       unreadyAfter: 1,
       signal,
     },
-    take: (options) => registry.register(options as never),
+    take: (options) => registry.register(options),
   },
   own: { valid: { signal, drainMs: 1 }, take: (options) => partitions.own(work, options) },
   campaign: { valid: { value: 'x', ...waiting }, take: (options) => election.campaign(options) },

@@ -62,6 +62,7 @@ export type { Registration, RegistrationStatus } from './registry/registration.t
 export type { RegisterOptions, RegistryOptions } from './registry/registry-options.ts';
 export type { PickOptions, Registry, RegistryCallOptions } from './registry/registry.ts';
 export type { Source, StalenessOptions } from './replica/staleness.ts';
+export type { Verdict } from './resilience/verdict.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
 export type { JobStatus } from './schedule/controls.ts';
 export type { ScheduleOptions } from './schedule/job-options.ts';
