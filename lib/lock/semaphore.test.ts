@@ -356,3 +356,21 @@ test('the compare of a permit is that of its slot', async (t) => {
   t.deepEqual({ ...compare }, { key: `${SLOTS}0`, createRevision: world.cluster.get(`${SLOTS}0`)!.createRevision });
   t.deepEqual(JSON.parse(JSON.stringify(held)), { name: 'gpu', token: String(held.token), slot: 0 });
 });
+
+test('a release that arrives after a restore does not take the slot that somebody else came to at the same revision', async (t) => {
+  const { world, all, semaphores, take } = await scene(2, 1);
+  const snapshot = world.cluster.snapshot();
+  const held = await take(0);
+  const { createRevision } = world.cluster.entries(SLOTS)[0]!;
+  all[0]!.store.faults.onRequest(() => 'park');
+  void held.release().catch(() => {});
+  await world.advance(10);
+  world.cluster.restore(snapshot);
+  const next = await world.settle(semaphores[1]!.acquire({ waitForRecovery: true }));
+  const [slot] = world.cluster.entries(SLOTS);
+  t.is(slot?.createRevision, createRevision, 'another history came to the same revision');
+  all[0]!.store.faults.releaseParked();
+  await world.advance(10);
+  t.true(next.isHeld());
+  t.deepEqual(world.cluster.entries(SLOTS), [slot!]);
+});

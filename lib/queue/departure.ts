@@ -16,11 +16,14 @@ export interface OwnKey {
   readonly queue: string;
   readonly key: string;
   readonly session: Session;
+  /** What stands in it, where others use its name as well: after a restore one of theirs can have come to be at the same revision. */
+  readonly value?: string | undefined;
 }
 
 /** Deletes a key in its own life: never a newer one of the same name. Repeats for as long as the session lives. */
 export async function withdraw(context: TicketContext, own: OwnKey, createRevision: bigint): Promise<Departure> {
-  const { queue, key, session } = own;
+  const { queue, key, session, value } = own;
+  const isOurs = value === undefined ? [] : [{ key, target: 'value', is: '=', than: value } as const];
   let mayBeDone = false;
   const { succeeded } = await whileAlive(context, own, async () => {
     const unsure = mayBeDone;
@@ -28,7 +31,7 @@ export async function withdraw(context: TicketContext, own: OwnKey, createRevisi
     const answer = await context.group.transact(session, {
       queue,
       does: 'leave',
-      compare: [{ key, target: 'create', is: '=', than: createRevision }],
+      compare: [{ key, target: 'create', is: '=', than: createRevision }, ...isOurs],
       then: [{ type: 'delete', key }],
     });
     return { succeeded: answer.succeeded || unsure };

@@ -1,6 +1,6 @@
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { leaseHex, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
+import { askedAtOf, leaseHex, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, Store, Transaction } from '../store/store.ts';
@@ -14,6 +14,8 @@ export interface Contender {
   readonly instanceId: string | undefined;
   /** The create revision of its key: its place in the queue. */
   readonly createRevision: bigint;
+  /** When it was asked for, by the clock of whoever asked; `undefined` for clients other than this package. */
+  readonly askedAt: Date | undefined;
   /** The lease that its key is on, as etcd's tools print it. */
   readonly lease: string;
   /** Its key in etcd. */
@@ -153,7 +155,9 @@ async function read(
 
 function contender(entry: KeyValue, instanceId: string | undefined): Contender {
   const { key, createRevision } = entry;
-  return withDecimals({ instanceId, createRevision, lease: leaseHex(leaseOf(entry)), key });
+  const askedMs = askedAtOf(key);
+  const askedAt = askedMs === undefined ? undefined : new Date(askedMs);
+  return withDecimals({ instanceId, createRevision, askedAt, lease: leaseHex(leaseOf(entry)), key });
 }
 
 /** The lease that a queue key is of, also where it is not on it. */

@@ -111,12 +111,12 @@ export class Slot {
     let departure =
       this.#life === undefined
         ? undefined
-        : withdraw(this.#context, { queue, session, ...this.#life }, this.#life.createRevision);
+        : withdraw(this.#context, { queue, session, value: place, ...this.#life }, this.#life.createRevision);
     await placeGone;
     if (this.#life === undefined && this.#isUnsure) {
       const ours = await this.#find(place);
       if (ours !== undefined)
-        departure = withdraw(this.#context, { queue, session, key: ours.key }, ours.createRevision);
+        departure = withdraw(this.#context, { queue, session, value: place, key: ours.key }, ours.createRevision);
     }
     const how = await departure;
     this.#disownBut(undefined);

@@ -21,6 +21,7 @@
  */
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
+import { queueSegment } from '../session/keyspace.ts';
 import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
 import { repeat } from '../store/repeat.ts';
@@ -80,8 +81,8 @@ export class Ticket implements KeyOwner {
     this.#slots = queue.slots;
     this.#value = queue.value;
     this.#watchAfterMs = queue.watchAfterMs;
-    const nonce = context.runtime.random.bits64().toString(36);
-    this.key = `${place}${session.lease.toString(16)}-${nonce}`;
+    const { clock, random } = context.runtime;
+    this.key = `${place}${queueSegment(session.lease, clock.now().wallMs, random.bits64())}`;
     this.over = new Promise((resolve) => {
       this.#finish = resolve;
     });

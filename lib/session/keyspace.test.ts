@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { decodePath, Keyspace, leaseHex, leaseOfQueueKey } from './keyspace.ts';
+import { decodePath, Keyspace, askedAtOf, leaseHex, leaseOfQueueKey, queueSegment } from './keyspace.ts';
 
 const names = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
 const space = new Keyspace('billing');
@@ -63,4 +63,12 @@ test('a lease is read from the keys of this package and of etcd’s Go clients, 
 
 test('a segment that nobody encoded comes back as it is', (t) => {
   t.is(decodePath('a/100%'), 'a/100%');
+});
+
+test('a queue key says whose it is and when it was asked for', (t) => {
+  const wallMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+  const key = `billing/lock/a/${queueSegment(0xabcn, wallMs, 123n)}`;
+  t.is(leaseOfQueueKey(key), 0xabcn);
+  t.is(askedAtOf(key), wallMs);
+  t.is(askedAtOf('billing/lock/a/abc'), undefined);
 });

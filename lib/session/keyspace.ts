@@ -8,9 +8,9 @@
  *     <namespace>/config-history/<name>/<version>          its versions
  *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
  *     <namespace>/registry/<name>/<leaseHex>-<nonce>       a member of a registry; on the lease
- *     <namespace>/partition-member/<name>/<leaseHex>-<…>   one that owns partitions; on the lease
- *     <namespace>/partition/<name>/<number>/<leaseHex>-<…> one place in the wait queue of a partition; on the lease
- *     <namespace>/<kind>/<name>/<leaseHex>-<nonce>         one place in a wait queue; on the lease
+ *     <namespace>/partition-member/<name>/<leaseHex>-…     one that owns partitions; on the lease
+ *     <namespace>/partition/<name>/<number>/<leaseHex>-…   one place in the wait queue of a partition; on the lease
+ *     <namespace>/<kind>/<name>/<leaseHex>-<ms>-<nonce>    one place in a wait queue; on the lease
  *     <namespace>/semaphore-slot/<name>/<number>           who has a permit of a semaphore; on the lease
  *     <namespace>/schedule-job/<name>/last                 the tick up to which a job is settled
  *     <namespace>/schedule-job/<name>/paused               while it stands, the job starts nothing
@@ -162,7 +162,21 @@ export function leaseHex(lease: bigint): string {
   return lease.toString(16);
 }
 
-/** The lease in the last segment of a queue key, ours (`<leaseHex>-<nonce>`) or a Go client's (`<leaseHex>`). */
+/**
+ * The last segment of a queue key. Beside what makes it ours alone it says when it was asked for, by the clock of whoever asked: for people
+ * who look, and for nothing else.
+ */
+export function queueSegment(lease: bigint, wallMs: number, nonce: bigint): string {
+  return `${leaseHex(lease)}-${Math.floor(wallMs).toString(36)}-${nonce.toString(36)}`;
+}
+
+/** When a queue key was asked for, in milliseconds since the epoch; `undefined` for a Go client's. */
+export function askedAtOf(key: string): number | undefined {
+  const match = /\/[0-9a-f]{1,16}-([0-9a-z]{1,11})-[^/]*$/.exec(key);
+  return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 36);
+}
+
+/** The lease in the last segment of a queue key, ours (`<leaseHex>-<ms>-<nonce>`) or a Go client's (`<leaseHex>`). */
 export function leaseOfQueueKey(key: string): bigint | undefined {
   const match = /\/([0-9a-f]{1,16})(-[^/]*)?$/.exec(key);
   return match?.[1] === undefined ? undefined : BigInt(`0x${match[1]}`);
