@@ -6,6 +6,8 @@ import {
   NoMemberError,
   TooStaleError,
 } from '../errors.ts';
+import type { Call } from '../store/memory/call.ts';
+import { StoreError } from '../store/store-error.ts';
 import { VirtualWorld, type Process } from '../testing/virtual-world.ts';
 import type { Registration, RegistrationStatus } from './registration.ts';
 
@@ -173,6 +175,25 @@ test('a put that was parked does not undo the leaving', async (t) => {
   await world.settle(registration.leave());
   one.store.faults.releaseParked();
   await world.advance(1_000);
+  t.deepEqual(world.cluster.entries(PREFIX), []);
+});
+
+test('a put that was parked before access was refused does not come back once leave has resolved', async (t) => {
+  const { world, one, registry } = await pair();
+  const { faults } = one.store;
+  const isPut = (call: Call): boolean =>
+    call.method === 'transact' && JSON.stringify(call.transaction, text).includes('http://one');
+  const unpark = faults.onRequest((call) => (isPut(call) ? 'park' : undefined));
+  const registration = registry.register({ address: 'http://one' });
+  await world.advance(100);
+  unpark();
+  const denied = new StoreError('denied', 'permanent', 'permission denied');
+  const allow = faults.onRequest((call) => (call.method === 'transact' ? { refuseWith: denied } : undefined));
+  await t.throwsAsync(world.settle(registration.leave()), { instanceOf: CoordinationUnavailableError });
+  allow();
+  await world.settle(registration.leave(), 30_000);
+  faults.releaseParked();
+  await world.advance(5_000);
   t.deepEqual(world.cluster.entries(PREFIX), []);
 });
 

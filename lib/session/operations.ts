@@ -136,7 +136,8 @@ export class Operations {
 
   /**
    * 2. Nothing: it was not applied and never will be. Goes on whatever has become of the caller, since the next operation must not be
-   * overtaken by what this one has left behind. What cannot be settled within a TTL costs the session: its lease's end does it.
+   * overtaken by what this one has left behind, and also where it is refused: somebody may mend that, and the write is on its way all the
+   * same. What cannot be settled within a TTL costs the session: its lease's end does it.
    */
   async #settle(session: Session, id: string, cause: StoreError): Promise<Committed | undefined> {
     const { key, value } = session.identity;
@@ -157,9 +158,7 @@ export class Operations {
       session.lose(new Error('an unanswered write could not be settled within a TTL'));
     });
     try {
-      const { succeeded, revision, responses } = await repeat(this.#runtime, this.#repetition, settle, {
-        signal: session.signal,
-      });
+      const { succeeded, revision, responses } = await this.#untilAnswered(session, settle);
       if (!succeeded) throw new StoreError('lease-not-found', 'permanent', 'the session key is gone');
       session.advance(revision);
       const [marker] = entriesOf(responses[1]);
@@ -168,6 +167,17 @@ export class Operations {
       throw unknownOutcome(cause.message, error);
     } finally {
       cancel();
+    }
+  }
+
+  async #untilAnswered<T>({ signal }: Session, step: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await repeat(this.#runtime, this.#repetition, step, { signal });
+      } catch (error) {
+        if (signal.aborted || saysLeaseIsGone(error)) throw error;
+        await sleep(this.#runtime.clock, this.#repetition.capMs, signal);
+      }
     }
   }
 

@@ -16,10 +16,13 @@ export interface PublicationOptions {
   readonly paceMs: number;
 }
 
+/** It may stand, or something else. */
+const UNKNOWN = Symbol('unknown');
+
 interface State {
   readonly wanted: string | undefined;
   /** What stands. */
-  readonly said: string | undefined;
+  readonly said: string | typeof UNKNOWN | undefined;
   /** Something was sent and has not come to an end. */
   readonly isUnderWay: boolean;
   /** Why it could not be said the last time. */
@@ -72,7 +75,7 @@ export class Publication {
 
   /** The create revision of the key that stands. */
   get revision(): bigint | undefined {
-    return this.#state.value.said === undefined ? undefined : this.#place?.createRevision;
+    return typeof this.#state.value.said === 'string' ? this.#place?.createRevision : undefined;
   }
 
   /** Why it does not stand, where that is known. */
@@ -111,7 +114,8 @@ export class Publication {
       } catch (error) {
         signal.throwIfAborted();
         const failure = error instanceof Error ? error : new Error(String(error));
-        this.#set({ isUnderWay: false, failure });
+        const isUnsure = this.#place !== undefined && !(error instanceof StoreError);
+        this.#set({ isUnderWay: false, failure, ...(isUnsure ? { said: UNKNOWN } : {}) });
         failures += 1;
         /* What etcd refuses for good, somebody has to mend. */
         const level = error instanceof StoreError && error.outcome === 'permanent' ? 'warn' : 'debug';
