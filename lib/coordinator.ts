@@ -132,12 +132,13 @@ export class Coordinator implements AsyncDisposable {
       deadlineMs,
       opened: this.#opened,
     };
-    this.#registries = { ...this.#caches, instanceId, registrations: new Set(), leavesFirst: true };
+    const expectOpen = (): void => this.#expectOpen();
+    this.#registries = { ...this.#caches, instanceId, registrations: new Set(), leavesFirst: true, expectOpen };
     this.#partitions = {
       contest: this.#contests,
       registry: this.#registries,
       owning: new Map(),
-      expectOpen: () => this.#expectOpen(),
+      expectOpen,
     };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
     this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());

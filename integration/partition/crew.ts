@@ -61,7 +61,7 @@ export class Crew implements AsyncDisposable {
     const members = names.map((name) => ({
       instanceId: name,
       address: name,
-      metadata: {},
+      metadata: { count: String(this.#count) },
       revision: 1n,
       toJSON: () => ({}),
     }));

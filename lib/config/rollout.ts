@@ -39,8 +39,9 @@ export class Rollout {
     writer: ConfigWriter,
     { prefix, instanceId }: { readonly prefix: string; readonly instanceId: string },
   ) {
+    const nonce = runtime.random.bits64().toString(36);
     this.#publication = new Publication(runtime, operations, {
-      keyOn: (session) => `${prefix}${leaseHex(session.lease)}`,
+      keyOn: (session) => `${prefix}${leaseHex(session.lease)}-${nonce}`,
       paceMs: TELL_AFTER_MS,
     });
     this.#writer = writer;
@@ -58,7 +59,10 @@ export class Rollout {
 
   async reports(signal: AbortSignal): Promise<readonly RolloutReport[]> {
     const entries = await this.#writer.rollout(signal);
-    return entries.flatMap(({ value }) => readReport(value) ?? []);
+    const inOrder = entries.toSorted((a, b) => (a.modRevision < b.modRevision ? -1 : 1));
+    const reports = inOrder.flatMap(({ value }) => readReport(value) ?? []);
+    /* Of an instance that has opened the config more than once, the last word. */
+    return [...new Map(reports.map((report) => [report.instanceId, report])).values()];
   }
 
   close(): void {

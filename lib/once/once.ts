@@ -217,7 +217,7 @@ export class Once {
       value: '',
       handoffMs: 0,
       watchAfterMs: WATCH_AFTER_MS,
-      name: `the turn of ${shown}`,
+      name: `turn of ${shown}`,
       lossOf: (reason) =>
         new LockLostError(
           `The turn of ${shown} is not held any more: ${reason.message}. Stop the work; somebody else may do it again.`,

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Member } from '../registry/member.ts';
-import { isHeavier, weightOf } from '../registry/rendezvous.ts';
+import { isHeavier, weightsOf } from '../registry/rendezvous.ts';
 
 /** In a member's metadata: how many partitions it counts. */
 export const COUNT = 'count';
@@ -18,16 +18,20 @@ export class Assignment {
     this.#count = count;
   }
 
-  /** The partitions that fall to `address` among these members; none while it is not among them, or on its way out. */
+  /**
+   * The partitions that fall to `address` among these members; none while it is not among them, or on its way out. Who counts otherwise is
+   * given nothing: it will be refused, and nobody's work is to be stopped for it.
+   */
   of(address: string, members: readonly Member[]): ReadonlySet<number> {
-    const staying = members.filter(({ metadata }) => metadata[LEAVING] === undefined).map((member) => member.address);
-    for (const known of this.#weights.keys()) if (!staying.includes(known)) this.#weights.delete(known);
+    const isStaying = ({ metadata }: Member): boolean =>
+      metadata[LEAVING] === undefined && metadata[COUNT] === String(this.#count);
+    const staying = new Set(members.filter(isStaying).map((member) => member.address));
+    for (const known of this.#weights.keys()) if (!staying.has(known)) this.#weights.delete(known);
     const assigned = new Set<number>();
-    if (!staying.includes(address)) return assigned;
+    if (!staying.has(address)) return assigned;
     const own = this.#weightsOf(address);
-    const others = staying
-      .filter((other) => other !== address)
-      .map((other) => ({ other, weights: this.#weightsOf(other) }));
+    staying.delete(address);
+    const others = [...staying].map((other) => ({ other, weights: this.#weightsOf(other) }));
     for (const [partition, weight] of own.entries()) {
       const isOwn = others.every(({ other, weights }) => isHeavier(address, weight, other, weights[partition] ?? 0n));
       if (isOwn) assigned.add(partition);
@@ -38,7 +42,7 @@ export class Assignment {
   #weightsOf(address: string): BigUint64Array {
     let weights = this.#weights.get(address);
     if (weights === undefined) {
-      weights = BigUint64Array.from({ length: this.#count }, (_, partition) => weightOf(String(partition), address));
+      weights = weightsOf(address, this.#count);
       this.#weights.set(address, weights);
     }
     return weights;
@@ -54,5 +58,5 @@ export function dissenter(address: string, members: readonly Member[], count: nu
 
 /** The partition of a key: the first 48 bits of its SHA-256, modulo the count. The same in every process and language. */
 export function partitionOf(key: string, count: number): number {
-  return createHash('sha256').update(key, 'utf8').digest().readUIntBE(0, 6) % count;
+  return hash('sha256', key, 'buffer').readUIntBE(0, 6) % count;
 }

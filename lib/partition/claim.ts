@@ -68,7 +68,7 @@ export class Claim {
     for (let failures = 0; ;) {
       const begunAt = clock.now();
       const tenure = await this.#join(signal);
-      if (tenure !== undefined) await this.#serve(tenure);
+      if (tenure !== undefined) await this.#take(tenure);
       if (signal.aborted) return;
       failures = elapsedMs(begunAt, clock.now()) > LASTING_MS ? 0 : failures + 1;
       const pauseMs = fullJitterMs(failures, AGAIN, () => random.uniform());
@@ -89,6 +89,12 @@ export class Claim {
     }
   }
 
+  /** It may have been told to stop, or have lost it, in the very moment in which it got it: no work begins then. */
+  async #take(tenure: Tenure): Promise<void> {
+    if (!this.#stopped.signal.aborted && tenure.isHeld()) return this.#serve(tenure);
+    await this.#contest.release(tenure).catch(() => {});
+  }
+
   async #serve(tenure: Tenure): Promise<void> {
     const unlisten = onAbort(this.#stopped.signal, (reason) => tenure.interrupt(reason));
     let cancel = (): void => {};
@@ -96,14 +102,18 @@ export class Claim {
       cancel = this.#runtime.clock.schedule(this.#drainMs, () => this.#reportStuck(tenure));
     });
     this.#tenure = tenure;
-    this.#isWorking = true;
-    const { result, loss } = await this.#contest.conduct(tenure, () =>
-      this.#work(this.partition, new HeldPartition(this.partition, tenure)),
-    );
-    this.#isWorking = false;
+    const { result, loss } = await this.#contest.conduct(tenure, async () => {
+      this.#isWorking = true;
+      try {
+        return await this.#work(this.partition, new HeldPartition(this.partition, tenure));
+      } finally {
+        /* What is left to do is etcd's, and no work that is stuck. */
+        this.#isWorking = false;
+        stopListening();
+        cancel();
+      }
+    });
     this.#tenure = undefined;
-    cancel();
-    stopListening();
     unlisten();
     if (loss !== undefined) this.#note('warn', 'partition.lost', loss.message);
     /* Whoever was told to stop may end with any error. */

@@ -71,14 +71,23 @@ export class Ownership {
 
   /** Goes on until the signal aborts, the coordinator closes, or something that will not mend; rejects with that. */
   async run(caller: AbortSignal | undefined): Promise<never> {
-    const { instanceId, count } = this.#identity;
+    const registration = this.#register();
     const { signal, unlink } = linkSignals(caller, this.#context.queue.closing, this.#failed.signal);
-    const registration = this.#registry.register({ address: instanceId, metadata: { [COUNT]: String(count) } });
     void this.#expectAccess(registration, signal).catch(() => {});
     const reason = await this.#follow(signal);
     unlink();
     await this.#leave(registration, reason);
     throw reason;
+  }
+
+  #register(): Registration {
+    const { instanceId, count } = this.#identity;
+    try {
+      return this.#registry.register({ address: instanceId, metadata: { [COUNT]: String(count) } });
+    } catch (error) {
+      void this.#registry.close();
+      throw error;
+    }
   }
 
   /** Waiting mends no refusal. */
@@ -154,6 +163,8 @@ export class Ownership {
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw error;
       const stuck = claims.filter(({ isWorking }) => isWorking).map(({ partition }) => partition);
+      /* The work has ended, and etcd does not answer: what is left goes on in the background. */
+      if (stuck.length === 0) return;
       throw new WorkStuckError(
         `The work on the partitions ${stuck.join(', ')} of ${JSON.stringify(name)} was told to stop and still ran ${this.#drainMs} ms ` +
           'later. What is still owned is kept until it ends. Let the work listen to held.signal.',

@@ -8,7 +8,9 @@ import {
   WorkStuckError,
 } from '../errors.ts';
 import { unpackToken } from '../queue/token.ts';
+import { Disk } from '../simulation/disk.ts';
 import { StoreError } from '../store/store-error.ts';
+import { SeededRandom } from '../testing/seeded-random.ts';
 import { VirtualWorld, type Process } from '../testing/virtual-world.ts';
 import type { HeldPartition } from './held-partition.ts';
 
@@ -201,6 +203,52 @@ test('members that count otherwise are refused, and those that were there go on'
   t.is(crew.ownersOf().size, 16);
   t.true([...crew.ownersOf().values()].every((owner) => owner === 'a'));
   t.is(crew.world.cluster.entries('test/partition-member/').length, 1);
+  /* And nobody's work was stopped for it. */
+  t.deepEqual(crew.stops, []);
+});
+
+test('who leaves gives everything away, also while etcd has no space', async (t) => {
+  const crew = new Crew(t);
+  const a = await crew.join('a');
+  await crew.join('b');
+  await crew.world.advance(1_000);
+  crew.world.cluster.exceedQuota();
+  a.stop.abort(new Error('scaled in'));
+  await t.throwsAsync(crew.world.settle(a.owning, 30_000), { message: 'scaled in' });
+  crew.world.cluster.disarmQuota();
+  await crew.world.advance(15_000);
+  t.is(crew.ownersOf().size, COUNT);
+  t.true([...crew.ownersOf().values()].every((owner) => owner === 'b'));
+});
+
+test('work that has ended is not called stuck because etcd does not answer', async (t) => {
+  const crew = new Crew(t);
+  const a = await crew.join('a');
+  await crew.world.advance(1_000);
+  crew.world.cluster.stop();
+  a.stop.abort(new Error('scaled in'));
+  await t.throwsAsync(crew.world.settle(a.owning, 30_000), { message: 'scaled in' });
+  t.false(crew.world.runtime.logger.lines.some(({ fields }) => fields?.['event'] === 'partition.stuck'));
+});
+
+test('a file of former members makes nobody an owner', async (t) => {
+  const world = new VirtualWorld();
+  const files = new Disk(new SeededRandom(1));
+  const options = { instanceId: 'a', snapshotDir: '/snapshots' };
+  const before = world.start(options, files.mount(world.runtime.clock));
+  await world.settle(before.coordinator.ready());
+  const first = before.coordinator.partitions('orders', { count: 2 }).own(() => {});
+  first.catch(() => {});
+  await world.advance(5_000);
+  await world.settle(before.coordinator.close());
+  world.cluster.stop();
+  const after = world.start(options, files.mount(world.runtime.clock)).coordinator;
+  const second = after.partitions('orders', { count: 4 });
+  second.own(() => {}).catch(() => {});
+  await world.advance(5_000);
+  t.deepEqual(second.standing(), { owned: [], assigned: [] });
+  world.cluster.start();
+  await world.settle(after.close());
 });
 
 test('a closing coordinator ends all work first, and others have it at once', async (t) => {

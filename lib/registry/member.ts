@@ -51,7 +51,15 @@ export function membersOf(entries: Iterable<KeyValue>): readonly Member[] {
   return [...members.values()].toSorted((a, b) => (a.address < b.address ? -1 : 1));
 }
 
-function openMember({ value, createRevision }: KeyValue): Member | undefined {
+/** What each entry is, for as long as it stands: members change one at a time, and there may be thousands. */
+const opened = new WeakMap<KeyValue, Member | undefined>();
+
+function openMember(entry: KeyValue): Member | undefined {
+  if (!opened.has(entry)) opened.set(entry, open(entry));
+  return opened.get(entry);
+}
+
+function open({ value, createRevision }: KeyValue): Member | undefined {
   try {
     const { instanceId, address, metadata } = JSON.parse(value) as Partial<MemberDescription>;
     if (typeof instanceId !== 'string' || typeof address !== 'string' || !isTexts(metadata)) return undefined;

@@ -126,17 +126,16 @@ export class Registration implements AsyncDisposable {
   /**
    * Takes the registration back, and resolves when the store has: those who follow it know within a delivery then. Leave before you close
    * the socket. Idempotent. Rejects with CoordinationUnavailableError if etcd does not answer within the request's deadline; it is
-   * repeated in the background then, and in the worst case the lease's end does it. ClosedError if the coordinator closed before it did.
+   * repeated in the background then, for as long as the coordinator lives, and gone with its lease at the latest. ClosedError if the coordinator closed before it did.
    */
   async leave(): Promise<void> {
     this.withdraw();
-    await this.#until('left', this.#context.deadlineMs, undefined, 'It is repeated until the lease ends.');
+    await this.#until('left', this.#context.deadlineMs, undefined, 'It is repeated for as long as the coordinator lives, and is gone with its lease.');
     if (!this.#isTakenBack) {
       throw new ClosedError(
         `The coordinator was closed before ${this.#name} had taken the member ${this.#options.address} back. It is gone with its lease.`,
       );
     }
-    this.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -169,7 +168,12 @@ export class Registration implements AsyncDisposable {
 
   #look(): void {
     const state = this.#state();
-    if (state === 'left' && this.#publication.isSaid) this.#isTakenBack = true;
+    if (state === 'left' && !this.#isTakenBack && this.#publication.isSaid) {
+      /* Also where whoever asked for it has long been told that it took too long. */
+      this.#isTakenBack = true;
+      this.end();
+      return;
+    }
     const reasons = { unready: this.#readiness.reason, joining: this.#publication.failure?.message };
     const reason = state === 'unready' || state === 'joining' ? reasons[state] : undefined;
     const known = this.#status.value;

@@ -197,6 +197,51 @@ test('a put that was parked before access was refused does not come back once le
   t.deepEqual(world.cluster.entries(PREFIX), []);
 });
 
+test('a member leaves while etcd has no space, also one that it could not say something else of', async (t) => {
+  const { world, registry } = await pair();
+  const registration = registry.register({ address: 'http://one' });
+  await world.settle(registration.registered());
+  world.cluster.exceedQuota();
+  registration.update({ version: '2' });
+  await world.advance(1_000);
+  await world.settle(registration.leave(), 30_000);
+  t.deepEqual(world.cluster.entries(PREFIX), []);
+});
+
+test('an update that was applied and not answered is known as such', async (t) => {
+  const { world, one, registry } = await pair();
+  const registration = registry.register({ address: 'http://one' });
+  await world.settle(registration.registered());
+  const undo = one.store.faults.onResponse((call) => (call.method === 'transact' ? 'drop' : undefined));
+  registration.update({ version: '2' });
+  await world.advance(300);
+  registration.update({});
+  undo();
+  await world.advance(30_000);
+  t.false(world.cluster.entries(PREFIX)[0]?.value.includes('version'));
+});
+
+test('a registration whose leaving took too long ends when it has left after all', async (t) => {
+  const { world, registry } = await pair();
+  const registration = registry.register({ address: 'http://one' });
+  await world.settle(registration.registered());
+  const states = statesOf(registration);
+  world.cluster.stop();
+  await t.throwsAsync(world.settle(registration.leave()), { instanceOf: CoordinationUnavailableError });
+  world.cluster.start();
+  t.is((await world.settle(states)).at(-1)?.state, 'left');
+  t.deepEqual(world.cluster.entries(PREFIX), []);
+});
+
+test('a closing coordinator takes no new registration', async (t) => {
+  const { world, one, registry } = await pair();
+  void one.coordinator.lock('a').with(() => new Promise(() => {}));
+  await world.advance(50);
+  const closing = one.coordinator.close({ drainMs: 500 });
+  t.throws(() => registry.register({ address: 'late' }), { instanceOf: ClosedError });
+  await world.settle(closing);
+});
+
 test('members are served through an outage with their age, and leave says that it could not', async (t) => {
   const { world, registry, reader } = await pair();
   const registration = registry.register({ address: 'http://one' });

@@ -69,6 +69,8 @@ export interface RegistryCallOptions extends PickOptions {
 export interface RegistryContext extends ReaderContext, RegistrationContext {
   readonly replicas: Replicas;
   readonly keyspace: Keyspace;
+  /** Throws ClosedError once the coordinator closes. */
+  readonly expectOpen: () => void;
   /** Those that are open, for the coordinator to close. */
   readonly opened: Set<{ close(): Promise<void> }>;
 }
@@ -108,6 +110,8 @@ export class Registry implements AsyncDisposable {
       freshnessMs,
       maxEntries: MAX_MEMBERS,
       maxBytes: MAX_BYTES,
+      /* Who owned partitions when a file was written says nothing about now, and somebody would act on it. */
+      hasSnapshot: kind === 'registry',
     });
     this.#replica = this.#share.replica;
     if (this.#replica.origin !== 'nothing') this.#apply();
@@ -213,6 +217,7 @@ export class Registry implements AsyncDisposable {
     const complete = completeRegisterOptions(options);
     const { instanceId } = this.#context;
     sealMember({ instanceId, address: complete.address, metadata: complete.metadata });
+    this.#context.expectOpen();
     this.#calls.expectOpen();
     return new Registration(this.#context, this.#prefix, this.#shown, complete);
   }

@@ -6,7 +6,7 @@
  *     <namespace>/cache/<prefix><key>                      cached entries, as they are
  *     <namespace>/config/<name>                            a config entry: an envelope with its version
  *     <namespace>/config-history/<name>/<version>          its versions
- *     <namespace>/config-rollout/<name>/<leaseHex>         what an instance has applied; on the lease
+ *     <namespace>/config-rollout/<name>/<leaseHex>-<nonce> what an instance has applied; on the lease
  *     <namespace>/registry/<name>/<leaseHex>-<nonce>       a member of a registry; on the lease
  *     <namespace>/partition-member/<name>/<leaseHex>-…     one that owns partitions; on the lease
  *     <namespace>/partition/<name>/<number>/<leaseHex>-…   one place in the wait queue of a partition; on the lease

@@ -55,11 +55,18 @@ export class Operations {
    * Commits once. Rejects with a StoreError if nothing was written (also for a put on a lease of the caller's own that has ended), with
    * OutcomeUnknownError if that cannot be known within the signal's time, and with `signal.reason` if nothing was sent. What depends on the
    * session, a key on its lease for example, is made for each session on which it is tried.
+   *
+   * `isRepeatable`: to do it twice is to do it once, as with the delete of a key that nobody else has. It needs no marker then, so that deletes
+   * go where etcd takes no puts for want of space.
    */
-  commit(transaction: Transaction | ((session: Session) => Transaction), signal: AbortSignal): Promise<Committed> {
+  commit(
+    transaction: Transaction | ((session: Session) => Transaction),
+    signal: AbortSignal,
+    { isRepeatable = false }: { readonly isRepeatable?: boolean } = {},
+  ): Promise<Committed> {
     const progress = { isSent: false };
     const make = typeof transaction === 'function' ? transaction : () => transaction;
-    const turn = this.#last.then(() => this.#commit(make, signal, progress));
+    const turn = this.#last.then(() => this.#commit({ make, isRepeatable }, signal, progress));
     this.#last = turn.catch(() => {});
     return abortable(turn, signal).catch((error: unknown) => {
       /* The caller is answered in time; the settling goes on, since the next operation needs its outcome. */
@@ -69,7 +76,7 @@ export class Operations {
   }
 
   async #commit(
-    make: (session: Session) => Transaction,
+    { make, isRepeatable }: { readonly make: (session: Session) => Transaction; readonly isRepeatable: boolean },
     signal: AbortSignal,
     progress: { isSent: boolean },
   ): Promise<Committed> {
@@ -80,7 +87,7 @@ export class Operations {
       const transaction = make(session);
       try {
         progress.isSent = true;
-        const answer = await this.#send(session, id, transaction);
+        const answer = await this.#send(session, isRepeatable ? undefined : id, transaction);
         if (answer !== undefined) return answer;
         progress.isSent = false;
       } catch (error) {
@@ -111,20 +118,22 @@ export class Operations {
   }
 
   /** 1. Nothing: it was refused for an older generation alone. */
-  async #send(session: Session, id: string, transaction: Transaction): Promise<Committed | undefined> {
+  async #send(session: Session, id: string | undefined, transaction: Transaction): Promise<Committed | undefined> {
     const { key } = session.identity;
     const { generation } = session;
+    const marker =
+      id === undefined ? [] : [{ type: 'put', key: markerOf(session), value: id, lease: session.lease } as const];
     const answer = await this.#store.transact(
       {
         compare: [{ key, target: 'mod', is: '=', than: generation }, ...transaction.compare],
-        then: [{ type: 'put', key: markerOf(session), value: id, lease: session.lease }, ...transaction.then],
+        then: [...marker, ...transaction.then],
         otherwise: [{ type: 'range', key, keysOnly: true }, ...(transaction.otherwise ?? [])],
       },
       { timeoutMs: this.#repetition.attemptTimeoutMs, signal: session.signal },
     );
     const { succeeded, revision } = answer;
+    if (succeeded) return { succeeded, revision, responses: answer.responses.slice(marker.length) };
     const [first, ...responses] = answer.responses;
-    if (succeeded) return { succeeded, revision, responses };
     const found = entriesOf(first)[0]?.modRevision ?? 0n;
     if (found < generation) session.lose(new Error('the session key is not in etcd any more, or an older one is'));
     if (found !== generation) {

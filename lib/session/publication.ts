@@ -29,6 +29,9 @@ interface State {
   readonly failure?: Error | undefined;
 }
 
+/** So many places of lost sessions are taken away at a time: etcd limits the operations of a transaction. */
+const MOST_FORMER = 50;
+
 /** After something could not be said. */
 const RETRY = { baseMs: 500, capMs: 15_000 };
 
@@ -132,7 +135,7 @@ export class Publication {
     let former: readonly Place[] = [];
     const { revision, responses } = await this.#operations.commit((session) => {
       place = this.#placeOn(session);
-      former = this.#former;
+      former = this.#former.slice(0, MOST_FORMER);
       const { key } = place;
       const put = { type: 'put', key, value, lease: session.lease } as const;
       return { compare: [], then: [put, { type: 'range', key }, ...former.flatMap(ended)] };
@@ -147,12 +150,16 @@ export class Publication {
   async #takeBack(signal: AbortSignal): Promise<void> {
     let place: Place | undefined;
     let former: readonly Place[] = [];
-    await this.#operations.commit(() => {
-      place = this.#place;
-      former = this.#former;
-      const own = place === undefined ? [] : [deleted(place.key)];
-      return { compare: [], then: [...own, ...former.flatMap(ended)] };
-    }, signal);
+    await this.#operations.commit(
+      () => {
+        place = this.#place;
+        former = this.#former.slice(0, MOST_FORMER);
+        const own = place === undefined ? [] : [deleted(place.key)];
+        return { compare: [], then: [...own, ...former.flatMap(ended)] };
+      },
+      signal,
+      { isRepeatable: true },
+    );
     this.#forget(former);
     if (place !== undefined) this.#leave(place);
   }
