@@ -130,7 +130,12 @@ export class Registration implements AsyncDisposable {
    */
   async leave(): Promise<void> {
     this.withdraw();
-    await this.#until('left', this.#context.deadlineMs, undefined, 'It is repeated for as long as the coordinator lives, and is gone with its lease.');
+    await this.#until(
+      'left',
+      this.#context.deadlineMs,
+      undefined,
+      'It is repeated for as long as the coordinator lives, and is gone with its lease.',
+    );
     if (!this.#isTakenBack) {
       throw new ClosedError(
         `The coordinator was closed before ${this.#name} had taken the member ${this.#options.address} back. It is gone with its lease.`,

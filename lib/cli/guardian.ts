@@ -1,0 +1,111 @@
+/**
+ * The guardian of a command that runs under a lock: a process of its own between `holdfast lock` and the command.
+ *
+ * `holdfast` may be stopped, killed or starved, and its lease then ends although the command runs on. So it tells its guardian all the time until
+ * when what it holds is sure to last, and the guardian ends the command by then, whether it hears anything more or not. The time is the machine's,
+ * so that what was told late means what it meant when it was told. If it is the guardian that is stopped, `holdfast` ends the command itself;
+ * see guarded-command.ts. Where both are stopped, only a guard at the resource helps.
+ */
+import { spawn } from 'node:child_process';
+import { machineNow, sleep, systemClock, type Instant } from '../runtime/clock.ts';
+
+export interface GuardianOptions {
+  readonly command: readonly string[];
+  /** So long before the end the command is asked to stop, in milliseconds. */
+  readonly graceMs: number;
+  /** Whether the command gets a process group of its own, so that its children end with it. Not at a terminal: it could not read then. */
+  readonly ownGroup: boolean;
+}
+
+export type ToGuardian =
+  /** What is held is sure to last until then. */
+  | { readonly until: Instant }
+  /** The user wants it to stop. */
+  | { readonly signal: NodeJS.Signals };
+
+export type FromGuardian =
+  | { readonly started: number }
+  | { readonly failed: string; readonly code: string | undefined }
+  | {
+      readonly ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+      readonly forLoss: boolean;
+    };
+
+const LOOK_MS = 25;
+
+/** Milliseconds until an instant, by whichever clock says less: a wall clock that jumps can only make us more careful. */
+export function untilMs(until: Instant, now: Instant): number {
+  return Math.min(until.monotonicMs - now.monotonicMs, until.wallMs - now.wallMs);
+}
+
+/** Sends a signal to the command, and to its group. */
+export function signalCommand(pid: number, ownGroup: boolean, signal: NodeJS.Signals): void {
+  try {
+    process.kill(ownGroup ? -pid : pid, signal);
+  } catch {
+    /* It has ended. */
+  }
+}
+
+/** Begins to guard, once it is told until when. */
+export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
+  let until: Instant | undefined;
+  let pid: number | undefined;
+  let forLoss = false;
+  let isAsked = false;
+
+  const ask = (): void => {
+    if (!isAsked && pid !== undefined) signalCommand(pid, ownGroup, 'SIGTERM');
+    isAsked = true;
+  };
+  const look = (): void => {
+    if (until === undefined || pid === undefined) return;
+    const leftMs = untilMs(until, machineNow());
+    if (leftMs > graceMs) return;
+    forLoss = true;
+    ask();
+    if (leftMs <= 0) signalCommand(pid, ownGroup, 'SIGKILL');
+  };
+  process.on('message', (message: ToGuardian) => {
+    if ('signal' in message) {
+      if (pid !== undefined) signalCommand(pid, ownGroup, message.signal);
+      return;
+    }
+    until = message.until;
+    if (pid === undefined && untilMs(until, machineNow()) > graceMs) pid = start();
+    look();
+  });
+  /* Nobody renews any more: what is held ends, and the command before it. */
+  process.on('disconnect', () => {
+    forLoss = true;
+    ask();
+  });
+  /* A terminal tells everybody; it is the command that decides. */
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {});
+  void lookAlways();
+
+  function start(): number | undefined {
+    const [file = '', ...args] = command;
+    const child = spawn(file, args, { stdio: 'inherit', detached: ownGroup });
+    child.on('error', (error: NodeJS.ErrnoException) => end({ failed: error.message, code: error.code }));
+    child.on('exit', (code, signal) => end({ ended: { code, signal }, forLoss }));
+    if (child.pid !== undefined) tell({ started: child.pid });
+    return child.pid;
+  }
+
+  async function lookAlways(): Promise<never> {
+    for (;;) {
+      await sleep(systemClock, LOOK_MS);
+      look();
+    }
+  }
+
+  function end(what: FromGuardian): void {
+    if (!process.connected) process.exit();
+    process.send?.(what, () => process.exit());
+  }
+
+  function tell(what: FromGuardian): void {
+    process.send?.(what);
+  }
+}

@@ -1,0 +1,77 @@
+import { redactText } from '../runtime/redact.ts';
+
+/** Where a command writes. */
+export interface Sink {
+  write(text: string): unknown;
+}
+
+export interface OutputOptions {
+  readonly out: Sink;
+  readonly err: Sink;
+  /** Whether somebody looks at it: colours are for eyes. */
+  readonly isColoured: boolean;
+  /** `--json`: for programs. */
+  readonly isJson: boolean;
+}
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+
+const CODES: Readonly<Record<Style, string>> = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33' };
+
+/** What a command says: to people as lines and tables, to programs as JSON, one document a line. */
+export class Output {
+  readonly isJson: boolean;
+  readonly #options: OutputOptions;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+    this.isJson = options.isJson;
+  }
+
+  line(text = ''): void {
+    this.#options.out.write(`${text}\n`);
+  }
+
+  /** With bigints as decimal text. */
+  json(value: unknown): void {
+    const plain = (_: string, each: unknown): unknown => (typeof each === 'bigint' ? each.toString() : each);
+    this.line(JSON.stringify(value, plain));
+  }
+
+  /** Left out where nobody looks: what is printed is data then. */
+  note(text: string): void {
+    this.#options.err.write(`${redactText(text)}\n`);
+  }
+
+  styled(style: Style, text: string): string {
+    return this.#options.isColoured ? `\u001B[${CODES[style]}m${text}\u001B[0m` : text;
+  }
+
+  /** Columns as wide as they need to be; the last one is as long as it is. */
+  table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+    const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+    const padded = (row: readonly string[]): string =>
+      row.map((cell, column) => (column === head.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ');
+    this.line(this.styled('dim', padded(head)));
+    for (const row of rows) this.line(padded(row));
+  }
+}
+
+/** `3s`, `2m 5s`, `1h 2m`: for people, in the two units that matter. */
+export function showDuration(ms: number): string {
+  if (!Number.isFinite(ms)) return 'for ever';
+  const seconds = Math.round(ms / 1_000);
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}

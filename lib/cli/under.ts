@@ -1,0 +1,48 @@
+import type { Holding } from '../queue/holding.ts';
+import { UsageError, type Call, type OptionSpecs } from './command.ts';
+import { EXIT } from './exit-codes.ts';
+import { runGuarded } from './guarded-command.ts';
+
+/** What commands that run another one take. */
+export const UNDER_OPTIONS: OptionSpecs = {
+  grace: {
+    type: 'duration',
+    value: 'TIME',
+    help: 'SIGTERM so long before the end of what is held, SIGKILL at it (a fifth of --ttl)',
+  },
+};
+
+/** As a coordinator has it where --ttl is not given. */
+const DEFAULT_TTL_MS = 15_000;
+
+export const UNDER_DETAILS: string = [
+  'The command finds the fencing token in HOLDFAST_TOKEN, and the name in HOLDFAST_NAME: it gives the token to whatever it writes to.',
+  'It is ended before anybody else can have what it runs under: also when holdfast itself is stopped, killed, or cut off from etcd.',
+  'Its exit code is passed on; 127 where it cannot be found.',
+].join('\n');
+
+/** Runs what stands behind `--` under something held, and resolves to the exit code of all of it. */
+export async function runUnder(
+  held: Holding,
+  name: string,
+  { rest, options, clock, signal, output }: Call,
+): Promise<number> {
+  const ttlMs = options.durationMs('ttl') ?? DEFAULT_TTL_MS;
+  const graceMs = options.durationMs('grace') ?? ttlMs / 5;
+  /* A renewal comes every third of the TTL, and a tenth of it is not trusted: more grace than this would end a command that nothing ails. */
+  if (graceMs > ttlMs / 3) {
+    throw new UsageError(`Expected --grace <= --ttl / 3, got ${graceMs} and ${ttlMs} ms`);
+  }
+  const environment = { ...process.env, HOLDFAST_TOKEN: held.token.toString(), HOLDFAST_NAME: name };
+  const ending = await runGuarded(held, clock, { command: rest, environment, graceMs, signal });
+  switch (ending.is) {
+    case 'ended':
+      return ending.code;
+    case 'unstarted':
+      output.note(`holdfast: ${rest[0] ?? ''} could not be started: ${ending.reason}`);
+      return ending.code;
+    case 'lost':
+      output.note(`holdfast: ${name} was lost, and the command was ended before anybody else could have it`);
+      return EXIT.lost;
+  }
+}
