@@ -1,6 +1,7 @@
 // What `npm test` leaves to `npm run test:long`, which CI runs as well: `npm test` is to be done within five minutes on two processors.
 export const long = [
   'integration/cache/on-demand.test.ts',
+  'integration/cli/under.test.ts',
   'integration/demo.test.ts',
   'integration/differential/differential.test.ts',
   'integration/differential/messages.test.ts',

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { Clients } from '../lock/support/clients.ts';
+import { until } from '../lock/support/until.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+import { HoldfastProcess } from './holdfast-process.ts';
+
+/** A command that does not mind being asked to stop, with a child of its own. It says who it is. */
+const STUBBORN = 'trap "" TERM INT; sleep 1000 & echo "$$ $!"; while :; do sleep 0.1; done';
+
+const TTL = ['--ttl', '3s'];
+
+/** Whether a process runs. One that is dead and not yet buried does not. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** The guardian of a `holdfast`: its only child. */
+function guardianOf({ pid }: HoldfastProcess): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
+interface Trouble {
+  readonly what: string;
+  readonly hit: (holdfast: HoldfastProcess, proxy: FaultProxy) => void;
+  /** So that all of it can end. */
+  readonly end?: (holdfast: HoldfastProcess) => void;
+  /** How `holdfast` ends, where it does not vanish. */
+  readonly code?: number;
+}
+
+let stopped = 0;
+
+const troubles: readonly Trouble[] = [
+  { what: 'is cut off from etcd', hit: (_, proxy) => proxy.blackhole(), code: 76 },
+  { what: 'gets no answers', hit: (_, proxy) => proxy.dropResponses(), code: 76 },
+  { what: 'is killed', hit: (holdfast) => void process.kill(holdfast.pid, 'SIGKILL') },
+  {
+    what: 'is stopped',
+    hit: (holdfast) => void process.kill(holdfast.pid, 'SIGSTOP'),
+    end: (holdfast) => void process.kill(holdfast.pid, 'SIGCONT'),
+    code: 76,
+  },
+  {
+    what: 'has a guardian that is killed',
+    hit: (holdfast) => void process.kill(guardianOf(holdfast), 'SIGKILL'),
+    code: 76,
+  },
+  {
+    what: 'has a guardian that is stopped, and is cut off',
+    hit: (holdfast, proxy) => {
+      stopped = guardianOf(holdfast);
+      process.kill(stopped, 'SIGSTOP');
+      proxy.blackhole();
+    },
+    code: 76,
+  },
+];
+
+for (const command of ['lock', 'elect'] as const) {
+  for (const { what, hit, end, code } of command === 'lock' ? troubles : troubles.slice(0, 1)) {
+    test.serial(`holdfast ${command} that ${what}: the command and its children are dead before anybody else has it`, async (t) => {
+      await using server = await EtcdServer.start({ version: '3.5.30' });
+      await using proxy = await FaultProxy.start(server.endpoint);
+      await using clients = new Clients();
+      const environment = { HOLDFAST_ENDPOINTS: proxy.endpoint, HOLDFAST_NAMESPACE: 'test' };
+      await using holdfast = new HoldfastProcess([command, 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
+      await until('the command to run', () => holdfast.out.includes('\n'));
+      const pids = holdfast.out.trim().split(' ').map(Number);
+      t.true(pids.length === 2 && pids.every(isAlive));
+
+      const other = await clients.connect(server.endpoint);
+      const next = command === 'lock' ? other.lock('a').acquire() : other.election('a').campaign();
+      const alive = next.then(() => pids.filter(isAlive));
+      hit(holdfast, proxy);
+      t.deepEqual(await alive, []);
+      end?.(holdfast);
+      if (code !== undefined) t.is((await holdfast.ended).code, code);
+    });
+  }
+}
+
+test('the command gets the token and the name, and its exit code is passed on', async (t) => {
+  await using server = await EtcdServer.start({ version: '3.5.30' });
+  await using clients = new Clients();
+  const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+  const run = async (...words: string[]) => {
+    await using holdfast = new HoldfastProcess(words, environment);
+    return await holdfast.ended;
+  };
+  const told = await run('lock', 'a', '--', 'sh', '-c', 'echo "$HOLDFAST_TOKEN $HOLDFAST_NAME"; exit 7');
+  t.is(told.code, 7);
+  t.regex(told.out, /^\d+ a\n$/);
+  t.is((await run('lock', 'a', '--', 'sh', '-c', 'kill -9 $$')).code, 137);
+  t.is((await run('lock', 'a', '--', '/nothing/there')).code, 127);
+  t.is((await run('lock', 'a')).code, 64);
+  t.is((await run('lock', 'a', '--grace', '9s', '--ttl', '10s', '--', 'true')).code, 64);
+
+  const coordinator = await clients.connect(server.endpoint);
+  const held = await coordinator.lock('a').acquire();
+  t.true(held.token > BigInt(told.out.split(' ')[0] ?? ''));
+  t.is((await run('lock', 'a', '--try', '--', 'true')).code, 75);
+  t.is((await run('lock', 'a', '--timeout', '200ms', '--', 'true')).code, 75);
+  await held.release();
+  t.is((await run('elect', 'a', '--value', 'here', '--', 'true')).code, 0);
+  await server.stop({ signal: 'SIGKILL' });
+  t.is((await run('lock', 'a', '--timeout', '300ms', '--', 'true')).code, 69);
+});
+
+test('a signal reaches the command, which decides; what it held is free at once', async (t) => {
+  await using server = await EtcdServer.start({ version: '3.5.30' });
+  await using clients = new Clients();
+  const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+  const script = 'trap "echo told; exit 5" TERM; echo runs; while :; do sleep 0.05; done';
+  await using holdfast = new HoldfastProcess(['lock', 'a', '--ttl', '60s', '--', 'sh', '-c', script], environment);
+  await until('the command to run', () => holdfast.out.includes('runs'));
+  holdfast.child.kill('SIGTERM');
+  const { code, out } = await holdfast.ended;
+  t.is(code, 5);
+  t.is(out, 'runs\ntold\n');
+  const coordinator = await clients.connect(server.endpoint);
+  t.true((await coordinator.lock('a').tryAcquire())?.isHeld());
+});
