@@ -1,7 +1,7 @@
-/** The composition root: the only file that builds the parts and knows all of them. */
+/** The composition root: with coordinator-parts.ts the only one that knows all parts. */
 import { expectDuration, expectOptions, expectSignal, expectText, show } from './arguments.ts';
 import type { CacheOptions } from './cache/cache-options.ts';
-import type { Cache, CacheContext } from './cache/cache.ts';
+import type { Cache } from './cache/cache.ts';
 import { openCache } from './cache/caches.ts';
 import { completeOptions as completeConfigOptions, type ConfigOptions } from './config/config-options.ts';
 import { ConfigWriter } from './config/config-writer.ts';
@@ -9,9 +9,10 @@ import { Config } from './config/config.ts';
 import { Rollout } from './config/rollout.ts';
 import type { Json } from './config/schema.ts';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './coordinator-options.ts';
-import { Election, type ElectionContext } from './election/election.ts';
+import { buildParts, type Parts } from './coordinator-parts.ts';
+import { Election } from './election/election.ts';
 import { ClosedError, CoordinationUnavailableError } from './errors.ts';
-import { Health, type HealthStatus } from './health/health.ts';
+import type { HealthStatus } from './health/health.ts';
 import { FencedLock, type LockOptions } from './lock/fenced-lock.ts';
 import { LockSet } from './lock/lock-set.ts';
 import { ReadWriteLock } from './lock/read-write-lock.ts';
@@ -21,12 +22,9 @@ import { Once } from './once/once.ts';
 import type { Turn } from './once/turn.ts';
 import type { PartitionsOptions } from './partition/partition-options.ts';
 import { Partitions, type PartitionContext } from './partition/partitions.ts';
-import { WaitQueue } from './queue/wait-queue.ts';
 import type { RegistryOptions } from './registry/registry-options.ts';
-import { Registry, type RegistryContext } from './registry/registry.ts';
-import { Replicas } from './replica/replicas.ts';
-import { SnapshotFolder } from './replica/snapshot.ts';
-import { RetryBudget } from './resilience/retry-budget.ts';
+import { Registry } from './registry/registry.ts';
+import { ReaderCalls } from './replica/reader-calls.ts';
 import { DeadlineReached, settledWithin, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
@@ -35,17 +33,11 @@ import type { Job } from './schedule/job.ts';
 import { Schedules } from './schedule/schedules.ts';
 import type { Work } from './schedule/tick.ts';
 import type { Sequence } from './sequence/sequence.ts';
-import { marginMs, SessionKeeper } from './session/keeper.ts';
 import { leaseHex } from './session/keyspace.ts';
-import { Operations } from './session/operations.ts';
 import { createEtcdStore } from './store/etcd/etcd-store.ts';
-import type { Repetition } from './store/repeat.ts';
-import { RevisionFloor } from './store/revision-floor.ts';
 import { asPublicError } from './store/store-error.ts';
 import type { Store } from './store/store.ts';
-
-/** Between the repeats of a step: quick at first, since most failures are short. */
-const BACKOFF = { baseMs: 50, capMs: 2_000 };
+import { survey, type Survey } from './survey/survey.ts';
 
 /** How long closing waits for what runs, unless told. */
 const DEFAULT_DRAIN_MS = 10_000;
@@ -62,86 +54,26 @@ export interface SessionStatus {
 
 /** Everything that one process coordinates over one namespace of one etcd. It has one lease, whatever number of locks it holds. */
 export class Coordinator implements AsyncDisposable {
-  readonly #runtime: Runtime;
   readonly #options: CompleteOptions;
-  readonly #store: Store;
-  readonly #health: Health;
-  readonly #keeper: SessionKeeper;
-  readonly #queue: WaitQueue;
-  readonly #contests: ElectionContext;
+  readonly #parts: Parts;
   readonly #once: Once;
   readonly #schedules: Schedules;
-  readonly #replicas: Replicas;
-  readonly #caches: CacheContext;
-  readonly #registries: RegistryContext;
   readonly #partitions: PartitionContext;
-  readonly #repetition: Repetition;
-  /** What follows the store and is open: caches, configs, observations. */
-  readonly #opened = new Set<{ close(): Promise<void> }>();
   readonly #cancelStart: () => void;
   #closing: Promise<void> | undefined;
 
   /** @internal */
   constructor(runtime: Runtime, store: Store, options: CompleteOptions, files: Files = systemFiles) {
-    this.#runtime = runtime;
-    this.#options = options;
-    const { keyspace, ttlMs, timeoutMs, deadlineMs, instanceId } = options;
-    const repetition: Repetition = {
-      ...BACKOFF,
-      attemptTimeoutMs: timeoutMs,
-      budget: new RetryBudget(runtime.clock),
-    };
-    this.#repetition = repetition;
-    this.#store = new RevisionFloor(runtime, store, (error) => {
-      this.#queue.forget();
-      this.#keeper.giveUpCurrent(error);
-      this.#replicas.resyncAll(error.message);
-    });
-    this.#health = new Health(runtime, { ttlMs, marginMs });
-    this.#keeper = new SessionKeeper(runtime, this.#store, this.#health, keyspace, repetition, {
-      ttlMs,
-      marginMs,
-      instanceId,
-    });
-    this.#queue = new WaitQueue(runtime, this.#store, this.#health, this.#keeper, keyspace, repetition);
-    const { snapshotDir } = options;
-    const snapshots = snapshotDir === undefined ? undefined : new SnapshotFolder(runtime, files, snapshotDir);
-    this.#replicas = new Replicas(runtime, this.#store, repetition, snapshots);
-    const operations = new Operations(runtime, this.#store, repetition, (signal) => this.#keeper.session(signal));
-    this.#contests = {
-      runtime,
-      store: this.#store,
-      health: this.#health,
-      queue: this.#queue,
-      keyspace,
-      repetition,
-      deadlineMs,
-      operations,
-      replicas: this.#replicas,
-      expectOpen: () => this.#expectOpen(),
-      opened: this.#opened,
-    };
-    this.#once = new Once(this.#contests, { instanceId });
-    this.#schedules = new Schedules(this.#contests, (signal) => this.#keeper.session(signal), { instanceId });
-    this.#caches = {
-      runtime,
-      replicas: this.#replicas,
-      operations,
-      health: this.#health,
-      keyspace,
-      deadlineMs,
-      opened: this.#opened,
-    };
+    const { instanceId } = options;
     const expectOpen = (): void => this.#expectOpen();
-    this.#registries = { ...this.#caches, instanceId, registrations: new Set(), leavesFirst: true, expectOpen };
-    this.#partitions = {
-      contest: this.#contests,
-      registry: this.#registries,
-      owning: new Map(),
-      expectOpen,
-    };
+    const parts = buildParts(runtime, store, options, files, expectOpen);
+    this.#options = options;
+    this.#parts = parts;
+    this.#once = new Once(parts, { instanceId });
+    this.#schedules = new Schedules(parts, (signal) => parts.keeper.session(signal), { instanceId });
+    this.#partitions = { contest: parts, registry: parts, owning: new Map(), expectOpen };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
-    this.#cancelStart = runtime.clock.schedule(0, () => this.#keeper.start());
+    this.#cancelStart = runtime.clock.schedule(0, () => parts.keeper.start());
   }
 
   /** Who we are, for whoever asks who holds what. */
@@ -151,7 +83,7 @@ export class Coordinator implements AsyncDisposable {
 
   /** The state of the contact with etcd, now. No I/O. See docs/degraded-mode.md for what each state means. */
   get health(): HealthStatus {
-    return this.#health.status;
+    return this.#parts.health.status;
   }
 
   /**
@@ -159,7 +91,7 @@ export class Coordinator implements AsyncDisposable {
    * none that can be trusted. No I/O.
    */
   get session(): SessionStatus | undefined {
-    const session = this.#keeper.current;
+    const session = this.#parts.keeper.current;
     if (session === undefined) return undefined;
     return { lease: leaseHex(session.lease), ttlMs: session.ttlMs, remainingMs: session.remainingMs() };
   }
@@ -167,7 +99,7 @@ export class Coordinator implements AsyncDisposable {
   /** The current status first, then each change of state, conflated to the newest for a slow reader. Ends when the coordinator closes. */
   watchHealth(options: { readonly signal?: AbortSignal | undefined } = {}): Sequence<HealthStatus> {
     expectOptions('watchHealth', options, ['signal']);
-    return this.#health.watch(expectSignal(options.signal));
+    return this.#parts.health.watch(expectSignal(options.signal));
   }
 
   /**
@@ -182,12 +114,12 @@ export class Coordinator implements AsyncDisposable {
     expectDuration('timeoutMs', timeoutMs);
     this.#expectOpen();
     try {
-      await withinDeadline(this.#runtime.clock, timeoutMs, expectSignal(options.signal), (signal) =>
-        this.#keeper.session(signal),
+      await withinDeadline(this.#parts.runtime.clock, timeoutMs, expectSignal(options.signal), (signal) =>
+        this.#parts.keeper.session(signal),
       );
     } catch (error) {
       if (!(error instanceof DeadlineReached)) throw asPublicError(error, 'reach etcd');
-      const { reason } = this.#health;
+      const { reason } = this.#parts.health;
       const { endpoints, discovery } = this.#options;
       const places = discovery?.srv === undefined ? endpoints : [...endpoints, `what DNS names for ${discovery.srv}`];
       throw new CoordinationUnavailableError(
@@ -200,7 +132,7 @@ export class Coordinator implements AsyncDisposable {
 
   /** A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
   lock(name: string, options: LockOptions = {}): FencedLock {
-    return new FencedLock(this.#contests, name, options);
+    return new FencedLock(this.#parts, name, options);
   }
 
   /** Several locks, taken in one fixed order. A name that is given twice counts once. */
@@ -212,17 +144,17 @@ export class Coordinator implements AsyncDisposable {
     /* By code units: every process has to come to the same order, whatever its locale. */
     const ordered = [...new Set<string>(names)].toSorted((a, b) => (a < b ? -1 : 1));
     const locks = ordered.map((name) => this.lock(name, options));
-    return new LockSet(this.#runtime, locks);
+    return new LockSet(this.#parts.runtime, locks);
   }
 
   /** A number of permits over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
   semaphore(name: string, options: SemaphoreOptions): Semaphore {
-    return new Semaphore(this.#contests, name, options);
+    return new Semaphore(this.#parts, name, options);
   }
 
   /** A lock to read together or to write alone, over all processes of the namespace that use the same name. No I/O. */
   readWriteLock(name: string): ReadWriteLock {
-    return new ReadWriteLock(this.#contests, name);
+    return new ReadWriteLock(this.#parts, name);
   }
 
   /**
@@ -253,7 +185,7 @@ export class Coordinator implements AsyncDisposable {
 
   /** An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
   election(name: string): Election {
-    return new Election(this.#contests, name);
+    return new Election(this.#parts, name);
   }
 
   /**
@@ -275,7 +207,7 @@ export class Coordinator implements AsyncDisposable {
    */
   cache(prefix: string, options: CacheOptions = {}): Cache {
     this.#expectOpen();
-    return openCache(this.#caches, prefix, options);
+    return openCache(this.#parts, prefix, options);
   }
 
   /**
@@ -284,7 +216,7 @@ export class Coordinator implements AsyncDisposable {
    */
   registry(name: string, options: RegistryOptions = {}): Registry {
     this.#expectOpen();
-    return new Registry(this.#registries, name, options);
+    return new Registry(this.#parts, name, options);
   }
 
   /**
@@ -305,21 +237,37 @@ export class Coordinator implements AsyncDisposable {
   ): Config<Input, Output> {
     this.#expectOpen();
     const { keyspace, instanceId, deadlineMs } = this.#options;
-    const { replicas, operations, health } = this.#caches;
+    const { runtime, store, replicas, operations, health, repetition, opened } = this.#parts;
     const keys = keyspace.config(name);
     const complete = completeConfigOptions(name, options);
-    const writer = new ConfigWriter(this.#runtime, this.#store, this.#repetition, operations, keys, {
+    const writer = new ConfigWriter(runtime, store, repetition, operations, keys, {
       name,
       instanceId,
     });
-    const rollout = new Rollout(this.#runtime, operations, writer, { prefix: keys.rollout, instanceId });
+    const rollout = new Rollout(runtime, operations, writer, { prefix: keys.rollout, instanceId });
     const onClose = (): void => {
-      this.#opened.delete(config);
+      opened.delete(config);
     };
-    const context = { runtime: this.#runtime, replicas, health, writer, rollout, keys, deadlineMs, onClose };
+    const context = { runtime, replicas, health, writer, rollout, keys, deadlineMs, onClose };
     const config = new Config<Input, Output>(context, name, complete);
-    this.#opened.add(config);
+    opened.add(config);
     return config;
+  }
+
+  /**
+   * What the whole namespace is about, at one revision: who is there, who holds what and who waits, who leads, who has registered, how far each
+   * config has come. One transaction through raft that reads every queue: for people and dashboards. Rejects with
+   * CoordinationUnavailableError after the request's deadline, AccessDeniedError, ClosedError, `signal.reason`.
+   */
+  async survey(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Survey> {
+    expectOptions('survey', options, ['signal']);
+    this.#expectOpen();
+    const { runtime, store, repetition, keyspace } = this.#parts;
+    return new ReaderCalls(this.#parts, { subject: 'The namespace', object: 'the namespace' }).read(
+      'survey',
+      options,
+      (signal) => survey(runtime, store, repetition, keyspace, signal),
+    );
   }
 
   /**
@@ -342,27 +290,27 @@ export class Coordinator implements AsyncDisposable {
   async #close(drainMs: number): Promise<void> {
     this.#cancelStart();
     /* Before anything else, so that nobody is sent here any more while work comes to its end. */
-    const { registrations } = this.#registries;
+    const { runtime, registrations, queue, opened, replicas, keeper, health, store } = this.#parts;
     const leaving = Promise.all(
       [...registrations].filter(({ leavesFirst }) => leavesFirst).map((each) => each.leave().catch(() => {})),
     );
     const closed = new ClosedError('The coordinator is closed.');
     /* Together, so that both have the whole of the time: jobs stop before they could campaign again. */
-    const [, drained] = await Promise.all([this.#schedules.close(closed, drainMs), this.#queue.close(closed, drainMs)]);
+    const [, drained] = await Promise.all([this.#schedules.close(closed, drainMs), queue.close(closed, drainMs)]);
     if (!drained) {
-      this.#runtime.logger.warn('Work did not end in time; its keys stay until the lease ends', {
+      runtime.logger.warn('Work did not end in time; its keys stay until the lease ends', {
         event: 'coordinator.undrained',
         drainMs,
       });
       /* Nothing else takes them back before the lease's end. */
-      await settledWithin(this.#runtime.clock, this.#options.timeoutMs, leaving).catch(() => {});
+      await settledWithin(runtime.clock, this.#options.timeoutMs, leaving).catch(() => {});
     }
     for (const registration of registrations) registration.end();
-    await Promise.all([...this.#opened].map((open) => open.close()));
-    await this.#replicas.close();
-    await this.#keeper.close({ revoke: drained });
-    this.#health.close();
-    await this.#store.close();
+    await Promise.all([...opened].map((open) => open.close()));
+    await replicas.close();
+    await keeper.close({ revoke: drained });
+    health.close();
+    await store.close();
   }
 
   #expectOpen(): void {

@@ -71,3 +71,11 @@ export type { MissedPolicy } from './schedule/policy.ts';
 export type { JobRecord, MissedRecord, RunRecord, Trigger } from './schedule/record.ts';
 export type { Tick, Work } from './schedule/tick.ts';
 export type { Sequence } from './sequence/sequence.ts';
+export type {
+  Survey,
+  SurveyedConfig,
+  SurveyedJob,
+  SurveyedQueue,
+  SurveyedRegistry,
+  SurveyedSession,
+} from './survey/survey.ts';

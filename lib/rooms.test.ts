@@ -10,7 +10,7 @@ const levels: readonly (readonly string[])[] = [
   ['index'],
   ['cli'],
   ['coordinator'],
-  ['schedule', 'partition'],
+  ['schedule', 'partition', 'survey'],
   ['lock', 'election', 'once', 'config', 'cache', 'registry'],
   ['queue', 'replica'],
   ['session'],

@@ -64,24 +64,27 @@ const troubles: readonly Trouble[] = [
 
 for (const command of ['lock', 'elect'] as const) {
   for (const { what, hit, end, code } of command === 'lock' ? troubles : troubles.slice(0, 1)) {
-    test.serial(`holdfast ${command} that ${what}: the command and its children are dead before anybody else has it`, async (t) => {
-      await using server = await EtcdServer.start({ version: '3.5.30' });
-      await using proxy = await FaultProxy.start(server.endpoint);
-      await using clients = new Clients();
-      const environment = { HOLDFAST_ENDPOINTS: proxy.endpoint, HOLDFAST_NAMESPACE: 'test' };
-      await using holdfast = new HoldfastProcess([command, 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
-      await until('the command to run', () => holdfast.out.includes('\n'));
-      const pids = holdfast.out.trim().split(' ').map(Number);
-      t.true(pids.length === 2 && pids.every(isAlive));
+    test.serial(
+      `holdfast ${command} that ${what}: the command and its children are dead before anybody else has it`,
+      async (t) => {
+        await using server = await EtcdServer.start({ version: '3.5.30' });
+        await using proxy = await FaultProxy.start(server.endpoint);
+        await using clients = new Clients();
+        const environment = { HOLDFAST_ENDPOINTS: proxy.endpoint, HOLDFAST_NAMESPACE: 'test' };
+        await using holdfast = new HoldfastProcess([command, 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
+        await until('the command to run', () => holdfast.out.includes('\n'));
+        const pids = holdfast.out.trim().split(' ').map(Number);
+        t.true(pids.length === 2 && pids.every(isAlive));
 
-      const other = await clients.connect(server.endpoint);
-      const next = command === 'lock' ? other.lock('a').acquire() : other.election('a').campaign();
-      const alive = next.then(() => pids.filter(isAlive));
-      hit(holdfast, proxy);
-      t.deepEqual(await alive, []);
-      end?.(holdfast);
-      if (code !== undefined) t.is((await holdfast.ended).code, code);
-    });
+        const other = await clients.connect(server.endpoint);
+        const next = command === 'lock' ? other.lock('a').acquire() : other.election('a').campaign();
+        const alive = next.then(() => pids.filter(isAlive));
+        hit(holdfast, proxy);
+        t.deepEqual(await alive, []);
+        end?.(holdfast);
+        if (code !== undefined) t.is((await holdfast.ended).code, code);
+      },
+    );
   }
 }
 

@@ -34,7 +34,7 @@ export type FromGuardian =
 const LOOK_MS = 25;
 
 /** Milliseconds until an instant, by whichever clock says less: a wall clock that jumps can only make us more careful. */
-export function untilMs(until: Instant, now: Instant): number {
+function untilMs(until: Instant, now: Instant): number {
   return Math.min(until.monotonicMs - now.monotonicMs, until.wallMs - now.wallMs);
 }
 

@@ -47,6 +47,12 @@ export class Output {
     return this.#options.isColoured ? `\u001B[${CODES[style]}m${text}\u001B[0m` : text;
   }
 
+  /** For what is drawn again and again; nothing where nobody looks. */
+  clear(): void {
+    if (this.#options.isColoured) this.#options.out.write('\u001B[2J\u001B[H');
+    else this.line();
+  }
+
   /** Columns as wide as they need to be; the last one is as long as it is. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));

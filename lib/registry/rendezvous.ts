@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 
 /** How much a member weighs for a key: the heaviest has it. The first 64 bits of a SHA-256, so that it is the same in every process. */
-export function weightOf(key: string, member: string): bigint {
+function weightOf(key: string, member: string): bigint {
   /* With the length of the key, so that no two pairs are one text. */
   return hash('sha256', `${key.length}:${key}${member}`, 'buffer').readBigUInt64BE(0);
 }

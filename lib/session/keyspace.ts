@@ -98,6 +98,11 @@ export class Keyspace {
     return `${this.sessions}${leaseHex(lease)}`;
   }
 
+  /** Everything of one kind: `lock`, `config-history`. */
+  kind(kind: string): string {
+    return `${this.#root}/${kind}/`;
+  }
+
   /** A config entry, the versions in its history, and which instance has applied which of them. */
   config(name: string): { readonly current: string; readonly history: string; readonly rollout: string } {
     const segment = encodeSegment('the name of the config', name);

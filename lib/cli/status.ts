@@ -1,0 +1,111 @@
+import type { Contender, SharedHolder } from '../queue/inspect.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Survey, SurveyedConfig, SurveyedQueue } from '../survey/survey.ts';
+import type { Call, Command } from './command.ts';
+import { EXIT } from './exit-codes.ts';
+import { showDuration, type Output } from './output.ts';
+
+/** How often `--watch` looks, in milliseconds: one transaction each. */
+const LOOK_MS = 1_000;
+
+/** Of those who wait, so many are named. */
+const NAMED = 3;
+
+export const status: Command = {
+  name: 'status',
+  summary: 'Shows who holds what, who waits, who leads, who is there, and how far configs have come',
+  usage: '[--watch]',
+  details:
+    'Everything is of one revision of etcd, read through raft: not stale. How long somebody has had something, or waited for it,\n' +
+    'is told by the clock of whoever asked for it.',
+  options: { watch: { type: 'flag', help: 'look again every second' } },
+  examples: ['holdfast status', 'holdfast status --watch', 'holdfast status --json | jq .queues'],
+  takes: { least: 0, most: 0 },
+  run: async (call) => {
+    const { options, output, signal } = call;
+    const coordinator = call.coordinator();
+    await coordinator.ready({ timeoutMs: call.timeoutMs, signal });
+    const isWatched = options.flag('watch');
+    for (;;) {
+      const survey = await coordinator.survey({ signal });
+      if (output.isJson) output.json(survey);
+      else {
+        if (isWatched) output.clear();
+        show(survey, call);
+      }
+      if (!isWatched) return EXIT.ok;
+      await sleep(call.clock, LOOK_MS, signal).catch(() => {});
+      if (signal.aborted) return EXIT.ok;
+    }
+  },
+};
+
+function show({ revision, epoch, sessions, queues, registries, configs, jobs }: Survey, { output, clock }: Call): void {
+  const { wallMs } = clock.now();
+  /* Our own session is one of them, and holds nothing. */
+  output.line(`revision ${revision}, epoch ${epoch}, ${sessions.length} sessions`);
+  table(
+    output,
+    ['WHAT', 'NAME', 'HOLDER', 'FOR', 'TOKEN', 'WAITING'],
+    queues.flatMap((queue) => rowsOf(queue, wallMs)),
+  );
+  table(
+    output,
+    ['REGISTRY', 'MEMBER', 'ADDRESS'],
+    registries.flatMap(({ name, kind, members }) =>
+      members.map(({ instanceId, address }) => [
+        kind === 'registry' ? name : `${name} (partitions)`,
+        instanceId,
+        address,
+      ]),
+    ),
+  );
+  table(output, ['CONFIG', 'VERSION', 'INSTANCES'], configs.map(configRow));
+  table(
+    output,
+    ['SCHEDULE', 'STATE'],
+    jobs.map(({ name, isPaused }) => [name, isPaused ? output.styled('yellow', 'paused') : 'runs']),
+  );
+}
+
+function table(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  if (rows.length === 0) return;
+  output.line();
+  output.table(head, rows);
+}
+
+function rowsOf({ kind, name, holders, waiters }: SurveyedQueue, wallMs: number): readonly (readonly string[])[] {
+  const waiting = waitersText(waiters, wallMs);
+  if (holders.length === 0) return [[kind, name, '', '', '', waiting]];
+  return holders.map((holder, index) => [
+    kind,
+    holder.slot === undefined ? name : `${name} slot ${holder.slot}`,
+    nameOf(holder),
+    since(holder, wallMs),
+    holder.token.toString(),
+    index === 0 ? waiting : '',
+  ]);
+}
+
+function waitersText(waiters: readonly Contender[], wallMs: number): string {
+  if (waiters.length === 0) return '';
+  const named = waiters.slice(0, NAMED).map((waiter) => `${nameOf(waiter)} (${since(waiter, wallMs)})`);
+  return `${waiters.length}: ${named.join(', ')}${waiters.length > NAMED ? ', …' : ''}`;
+}
+
+/** Clients other than ours say nothing of themselves. */
+function nameOf({ instanceId, lease }: Contender | SharedHolder): string {
+  return instanceId ?? `lease ${lease}`;
+}
+
+function since({ askedAt }: Contender, wallMs: number): string {
+  return askedAt === undefined ? '?' : showDuration(wallMs - askedAt.getTime());
+}
+
+function configRow({ name, version, reports }: SurveyedConfig): readonly string[] {
+  const instances = reports.map(({ instanceId, applied, refused }) => {
+    const behind = refused === undefined ? '' : ` (refused ${refused.version ?? '?'}: ${refused.reason})`;
+    return `${instanceId} ${applied ?? 'none'}${behind}`;
+  });
+  return [name, String(version), instances.join(', ')];
+}
