@@ -55,6 +55,7 @@ export type { Holding } from './queue/holding.ts';
 export type { OnceOptions } from './once/once-options.ts';
 export type { Turn } from './once/turn.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
+export type { QueueKind } from './session/keyspace.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
 export type { Member } from './registry/member.ts';
 export type { Membership } from './registry/membership.ts';
