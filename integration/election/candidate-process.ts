@@ -1,9 +1,6 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
-import { killAtExit } from '../servers/server-process.ts';
+import { ScriptProcess } from '../servers/script-process.ts';
 
 export interface CandidateOptions {
   readonly coordinator: CoordinatorOptions;
@@ -28,24 +25,20 @@ export interface CandidateStart extends Omit<CandidateOptions, 'value'> {
 }
 
 /** A candidate with a process and a network of its own, so that each can be hit alone. */
-export class CandidateProcess implements AsyncDisposable {
+export class CandidateProcess extends ScriptProcess<Report> {
   readonly name: string;
   readonly proxies: readonly FaultProxy[];
-  readonly #options: CandidateOptions;
-  readonly #onReport: (report: Report) => void;
-  #child: ChildProcess;
 
   private constructor(proxies: readonly FaultProxy[], { name, coordinator, election, onReport }: CandidateStart) {
-    this.name = name;
-    this.proxies = proxies;
     const endpoints = proxies.map(({ endpoint }) => endpoint);
-    this.#options = {
+    const options: CandidateOptions = {
       coordinator: { ...coordinator, endpoints, instanceId: name },
       election,
       value: `value of ${name}`,
     };
-    this.#onReport = onReport;
-    this.#child = this.#fork();
+    super(new URL('./candidate.js', import.meta.url), options, onReport);
+    this.name = name;
+    this.proxies = proxies;
   }
 
   /** Starts one, and does not wait for it. */
@@ -59,41 +52,12 @@ export class CandidateProcess implements AsyncDisposable {
     for (const proxy of this.proxies) act(proxy);
   }
 
-  pause(): void {
-    this.#child.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child.kill('SIGCONT');
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exited;
-  }
-
-  /** Another process in the place of one that was killed. */
-  revive(): void {
-    this.#child = this.#fork();
-  }
-
   resign(): void {
-    this.#child.send('resign');
+    this.tell('resign');
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
     await Promise.all(this.proxies.map((proxy) => proxy.stop()));
-  }
-
-  #fork(): ChildProcess {
-    const script = fileURLToPath(new URL('./candidate.js', import.meta.url));
-    /* Bigints pass as they are. */
-    const child = fork(script, [JSON.stringify(this.#options)], { serialization: 'advanced' });
-    killAtExit(child);
-    child.on('message', (report) => this.#onReport(report as Report));
-    return child;
   }
 }

@@ -1,9 +1,6 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
-import { killAtExit } from '../servers/server-process.ts';
+import { ScriptProcess } from '../servers/script-process.ts';
 
 export interface OwnerOptions {
   readonly coordinator: CoordinatorOptions;
@@ -24,12 +21,9 @@ export function idOf({ partition, token }: { readonly partition: number; readonl
 }
 
 /** An owner with a process and a network of its own, so that each can be hit alone. */
-export class OwnerProcess implements AsyncDisposable {
+export class OwnerProcess extends ScriptProcess<Report> {
   readonly instanceId: string;
   readonly proxy: FaultProxy;
-  readonly #options: OwnerOptions;
-  readonly #onReport: (report: Report) => void;
-  #child: ChildProcess;
 
   private constructor(
     proxy: FaultProxy,
@@ -37,11 +31,10 @@ export class OwnerProcess implements AsyncDisposable {
     { coordinator, ...options }: OwnerOptions,
     onReport: (report: Report) => void,
   ) {
+    const own = { ...coordinator, endpoints: proxy.endpoint, instanceId };
+    super(new URL('./owner.js', import.meta.url), { ...options, coordinator: own }, onReport);
     this.proxy = proxy;
     this.instanceId = instanceId;
-    this.#options = { ...options, coordinator: { ...coordinator, endpoints: proxy.endpoint, instanceId } };
-    this.#onReport = onReport;
-    this.#child = this.#fork();
   }
 
   /** Starts one, and does not wait for it. `endpoint`: of etcd; it connects through a proxy of its own. */
@@ -54,37 +47,8 @@ export class OwnerProcess implements AsyncDisposable {
     return new OwnerProcess(await FaultProxy.start(endpoint), instanceId, options, onReport);
   }
 
-  pause(): void {
-    this.#child.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child.kill('SIGCONT');
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exited;
-  }
-
-  /** Another process in the place of one that was killed. */
-  revive(): void {
-    this.#child = this.#fork();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
     await this.proxy.stop();
-  }
-
-  #fork(): ChildProcess {
-    const script = fileURLToPath(new URL('./owner.js', import.meta.url));
-    /* Bigints pass as they are. */
-    const child = fork(script, [JSON.stringify(this.#options)], { serialization: 'advanced' });
-    killAtExit(child);
-    child.on('message', (report) => this.#onReport(report as Report));
-    return child;
   }
 }
