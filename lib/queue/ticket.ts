@@ -27,10 +27,11 @@ import { entriesOf } from '../store/entries.ts';
 import { repeat } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Compare, Operation, TransactionResponse } from '../store/store.ts';
-import { untilDeleted, type KeyLife } from '../store/until-deleted.ts';
+import type { KeyLife } from '../store/until-deleted.ts';
 import { erase, settle, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
 import type { QueueTransaction } from './group-commit.ts';
+import { watchHeldKeys } from './held-keys.ts';
 import { newest, Predecessors, type Rivals } from './predecessors.ts';
 import { Slot, type SlotOptions } from './slots.ts';
 import type { TicketContext, TicketQueue } from './ticket-context.ts';
@@ -370,26 +371,12 @@ export class Ticket implements KeyOwner {
     throw reason;
   }
 
-  async #watchOwnKeys(): Promise<void> {
-    const { signal } = this.#stop;
+  #watchOwnKeys(): Promise<void> {
     const lives = this.#slot?.life === undefined ? [this.life] : [this.life, this.#slot.life];
-    if (this.#watchAfterMs > 0) await sleep(this.#context.runtime.clock, this.#watchAfterMs, signal).catch(() => {});
-    if (!signal.aborted) await Promise.all(lives.map((life) => this.#watchOwn(life)));
-  }
-
-  async #watchOwn(life: KeyLife): Promise<void> {
-    const { runtime, store, repetition } = this.#context;
-    const { signal } = this.#stop;
-    try {
-      const options = { timeoutMs: repetition.attemptTimeoutMs, signal };
-      await untilDeleted(runtime, store, life, life.createRevision, options);
+    const options = { afterMs: this.#watchAfterMs, signal: this.#stop.signal };
+    return watchHeldKeys(this.#context, lives, options, () => {
       if (this.#departure === undefined) this.lost(new Error('its key was deleted by somebody else'));
-    } catch (error) {
-      /* Without the watch the audit finds a deleted key. */
-      if (signal.aborted) return;
-      const { key } = life;
-      runtime.logger.warn('A held key cannot be watched', { event: 'queue.unwatched', key, error: String(error) });
-    }
+    });
   }
 
   #repeat<T>(step: () => Promise<T>): Promise<T> {
