@@ -471,7 +471,7 @@ export const mutants: readonly Mutant[] = [
     file: 'partition/ownership',
     from: 'if (this.#assigned.has(partition))\n                this.#claim(partition);',
     to: '',
-    caughtBy: 400,
+    caughtBy: 'lib/partition/partitions.test.ts',
   },
   {
     name: 'a member on its way out is given partitions',

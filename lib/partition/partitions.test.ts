@@ -136,6 +136,21 @@ test('a partition is not given away under work that goes on, and nobody else wai
   t.deepEqual(new Set(crew.ownersOf().values()), new Set(['a', 'b']));
 });
 
+test('a partition that comes back while its work is still on its way out is owned again', async (t) => {
+  const crew = new Crew(t);
+  crew.drainMs = 1_500;
+  await crew.join('a');
+  await crew.world.advance(500);
+  const b = await crew.join('b');
+  await crew.world.advance(300);
+  t.true(crew.stops.length > 0);
+  b.stop.abort(new Error('never mind'));
+  await t.throwsAsync(crew.world.settle(b.owning, 3_000), { message: 'never mind' });
+  await crew.world.advance(3_000);
+  t.is(crew.ownersOf().size, COUNT);
+  t.true([...crew.ownersOf().values()].every((owner) => owner === 'a'));
+});
+
 test('what a process had that vanished is owned again after its lease', async (t) => {
   const crew = new Crew(t);
   const a = await crew.join('a');
