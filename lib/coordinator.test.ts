@@ -77,6 +77,7 @@ const cache = closed.cache('a/');
 const onDemand = closed.cache('b/', { keys: 'on-demand' });
 const registry = closed.registry('a');
 const partitions = closed.partitions('a', { count: 4 });
+const controls = closed.jobControls('a');
 test.before(() => closed.close());
 
 const { signal } = new AbortController();
@@ -90,6 +91,14 @@ const calling: Readonly<Record<string, Target>> = {
   inspect: { valid: { signal }, take: (options) => lock.inspect(options) },
   once: { valid: { ttlMs: 5_000, ...waiting }, take: (options) => closed.once('a', work, options) },
   forgetOnce: { valid: { signal }, take: (options) => closed.forgetOnce('a', options) },
+  'a history of a job': { valid: { limit: 5, signal }, take: (options) => controls.history(options) },
+  'the status of a job': { valid: { signal }, take: (options) => controls.status(options) },
+  trigger: { valid: { signal }, take: (options) => controls.trigger(options) },
+  pause: { valid: { signal }, take: (options) => controls.pause(options) },
+  resume: { valid: { signal }, take: (options) => controls.resume(options) },
+  jobs: { valid: { signal }, take: (options) => closed.jobs(options) },
+  epoch: { valid: { signal }, take: (options) => closed.epoch(options) },
+  setEpoch: { valid: { force: true, signal }, take: (options) => closed.setEpoch(1, options) },
   register: {
     valid: {
       address: 'a',
@@ -134,12 +143,14 @@ const named: Readonly<Record<string, (name: never) => unknown>> = {
     if (!scheduled.has(name)) coordinator.schedule(name, '0 3 * * *', work);
     scheduled.add(name);
   },
+  jobControls: (name) => coordinator.jobControls(name),
   registry: (name) => coordinator.registry(name),
   partitions: (name) => coordinator.partitions(name, { count: 1 }),
   once: (key) => closed.once(key, work),
 };
 const calledOtherwise: Readonly<Record<string, string>> = {
   cache: 'the prefix of the cache',
+  jobControls: 'the name of the schedule',
   once: 'the key of once',
   partitions: 'the name of the partition',
 };

@@ -22,14 +22,17 @@ import { Once } from './once/once.ts';
 import type { Turn } from './once/turn.ts';
 import type { PartitionsOptions } from './partition/partition-options.ts';
 import { Partitions, type PartitionContext } from './partition/partitions.ts';
+import { EpochSetting, type SetEpochOptions } from './queue/epoch-setting.ts';
 import type { RegistryOptions } from './registry/registry-options.ts';
 import { Registry } from './registry/registry.ts';
 import { ReaderCalls } from './replica/reader-calls.ts';
 import { DeadlineReached, settledWithin, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
+import type { JobControls } from './schedule/controls.ts';
 import type { ScheduleOptions } from './schedule/job-options.ts';
 import type { Job } from './schedule/job.ts';
+import type { JobReport } from './schedule/roster.ts';
 import { Schedules } from './schedule/schedules.ts';
 import type { Work } from './schedule/tick.ts';
 import type { Sequence } from './sequence/sequence.ts';
@@ -58,6 +61,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #once: Once;
   readonly #schedules: Schedules;
+  readonly #epoch: EpochSetting;
   readonly #partitions: PartitionContext;
   readonly #cancelStart: () => void;
   #closing: Promise<void> | undefined;
@@ -70,6 +74,7 @@ export class Coordinator implements AsyncDisposable {
     this.#options = options;
     this.#parts = parts;
     this.#once = new Once(parts, { instanceId });
+    this.#epoch = new EpochSetting(parts);
     this.#schedules = new Schedules(parts, (signal) => parts.keeper.session(signal), { instanceId });
     this.#partitions = { contest: parts, registry: parts, owning: new Map(), expectOpen };
     /* Not in the constructor itself: constructing does no I/O, and what is closed at once never connects. */
@@ -197,6 +202,40 @@ export class Coordinator implements AsyncDisposable {
   schedule(name: string, pattern: string, work: Work, options: ScheduleOptions = {}): Job {
     this.#expectOpen();
     return this.#schedules.open(name, pattern, work, options);
+  }
+
+  /**
+   * What any process may ask of a job or tell it, whoever runs it: its history and status, to run now, to pause, to resume. This process takes
+   * no part in the job by it. No I/O; as many objects as you like. Throws a TypeError for what cannot be a name.
+   */
+  jobControls(name: string): JobControls {
+    return this.#schedules.controls(name);
+  }
+
+  /**
+   * The jobs of the namespace, those that somebody schedules now and those that somebody once did, by their names. Read through raft, in a
+   * few calls. Rejects with CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
+   */
+  jobs(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly JobReport[]> {
+    return this.#schedules.reports(options);
+  }
+
+  /**
+   * The operator's epoch of the namespace, the highest bits of every fencing token; 0 where none was set. Read through raft. Rejects with
+   * CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
+   */
+  epoch(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
+    return this.#epoch.get(options);
+  }
+
+  /**
+   * Sets the epoch, 0 to 255: for an operator, after a restore that took etcd's revisions back, before the clients come back, to more than was
+   * ever in use; see docs/restore.md. One compare-and-set. Rejects with VersionConflictError if that would lower it and `force` is not set,
+   * or if somebody else set it at the same time; CoordinationUnavailableError, OutcomeUnknownError, AccessDeniedError, `signal.reason`;
+   * a RangeError or TypeError for what is no epoch.
+   */
+  setEpoch(epoch: number, options: SetEpochOptions = {}): Promise<void> {
+    return this.#epoch.set(epoch, options);
   }
 
   /**

@@ -54,6 +54,7 @@ export type { Partitions, PartitionStanding } from './partition/partitions.ts';
 export type { Holding } from './queue/holding.ts';
 export type { OnceOptions } from './once/once-options.ts';
 export type { Turn } from './once/turn.ts';
+export type { SetEpochOptions } from './queue/epoch-setting.ts';
 export type { Contender, Holder, QueueReport, SharedHolder, SharedReport } from './queue/inspect.ts';
 export type { QueueKind } from './session/keyspace.ts';
 export { parseToken, unpackToken, type TokenParts } from './queue/token.ts';
@@ -65,11 +66,12 @@ export type { PickOptions, Registry, RegistryCallOptions } from './registry/regi
 export type { Source, StalenessOptions } from './replica/staleness.ts';
 export type { Verdict } from './resilience/verdict.ts';
 export type { LogFields, Logger } from './runtime/logger.ts';
-export type { JobStatus } from './schedule/controls.ts';
+export type { JobControls, JobStatus } from './schedule/controls.ts';
 export type { ScheduleOptions } from './schedule/job-options.ts';
 export type { Job } from './schedule/job.ts';
 export type { MissedPolicy } from './schedule/policy.ts';
 export type { JobRecord, MissedRecord, RunRecord, Trigger } from './schedule/record.ts';
+export type { JobReport } from './schedule/roster.ts';
 export type { Tick, Work } from './schedule/tick.ts';
 export type { Sequence } from './sequence/sequence.ts';
 export type {

@@ -1,14 +1,9 @@
-import { expectSignal } from '../arguments.ts';
+import { expectOptions, expectWholeNumber } from '../arguments.ts';
 import { CoordinationUnavailableError, JobPausedError } from '../errors.ts';
-import type { Health } from '../health/health.ts';
-import { DeadlineReached, underDeadline } from '../runtime/deadline.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import { Calls, type CallContext } from '../session/calls.ts';
+import type { Keyspace } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
-import { entriesOf } from '../store/entries.ts';
-import { repeat, type Repetition } from '../store/repeat.ts';
-import { asPublicError } from '../store/store-error.ts';
-import type { Compare, KeyValue, RangeRequest, Store } from '../store/store.ts';
-import { rangeThroughRaft } from '../store/through-raft.ts';
+import type { Compare, KeyValue } from '../store/store.ts';
 import type { JobKeys } from './job-view.ts';
 import { readMark, readRecord, readSettled, runKey, type JobRecord } from './record.ts';
 
@@ -23,77 +18,95 @@ export interface JobStatus {
 }
 
 /** What the controls of a job need of its coordinator. */
-export interface ControlContext {
-  readonly runtime: Runtime;
-  readonly store: Store;
-  readonly health: Health;
+export interface ControlContext extends CallContext {
   readonly operations: Operations;
-  readonly repetition: Repetition;
-  readonly deadlineMs: number;
+  readonly keyspace: Keyspace;
   readonly instanceId: string;
 }
 
 /** A request gives way to others at the same millisecond so often. */
 const REQUEST_ATTEMPTS = 20;
 
-/** What any process may ask of a job, or tell it, whoever leads it. */
-export class Controls {
+/** A page of history. */
+const HISTORY_DEFAULT = 20;
+
+/** What any process may ask of a job, or tell it, whoever leads it, without taking part in it. Made by `coordinator.jobControls`. */
+export class JobControls {
+  readonly name: string;
   readonly #context: ControlContext;
+  readonly #calls: Calls;
   readonly #keys: JobKeys;
   readonly #job: string;
 
-  constructor(context: ControlContext, keys: JobKeys, name: string) {
+  /** @internal */
+  constructor(context: ControlContext, name: string) {
+    this.name = name;
     this.#context = context;
-    this.#keys = keys;
+    this.#calls = new Calls(context);
+    this.#keys = context.keyspace.job(name);
     this.#job = `schedule ${JSON.stringify(name)}`;
   }
 
-  /** The newest records, in the order of the claims, whatever the clocks said. */
-  history(limit: number, caller: AbortSignal | undefined): Promise<readonly JobRecord[]> {
-    return this.#within(`read the history of ${this.#job}`, caller, async (signal) => {
+  /**
+   * What became of the newest ticks, the newest first, whoever ran them: in the order of the claims, whatever the clocks said. Read through
+   * raft. Rejects with CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
+   */
+  async history(
+    options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly JobRecord[]> {
+    expectOptions('history', options, ['limit', 'signal']);
+    const { limit = HISTORY_DEFAULT } = options;
+    expectWholeNumber('limit', limit, 1, 1_000);
+    return this.#calls.within(`read the history of ${this.#job}`, options.signal, async (signal) => {
       const newest = { by: 'create', order: 'descend' } as const;
-      const [entries = []] = await this.#read(signal, { prefix: this.#keys.history, sort: newest, limit });
+      const [entries = []] = await this.#calls.read(signal, { prefix: this.#keys.history, sort: newest, limit });
       return entries.toSorted(newestFirst).flatMap((entry) => readRecord(entry) ?? []);
     });
   }
 
-  status(caller: AbortSignal | undefined): Promise<JobStatus> {
-    return this.#within(`read the status of ${this.#job}`, caller, async (signal) => {
-      const { paused: pausedKey, last: lastKey, trigger: triggerKey } = this.#keys;
-      const read = await this.#read(signal, { key: pausedKey }, { key: lastKey }, { key: triggerKey });
-      const [paused, last, trigger] = read.map(([entry]) => entry);
-      const pause = paused === undefined ? undefined : (readMark(paused) ?? { atMs: 0, by: '' });
-      const settled = last === undefined ? undefined : readSettled(last);
-      const request = trigger === undefined ? undefined : readMark(trigger);
-      return {
-        paused: pause === undefined ? undefined : { since: new Date(pause.atMs), by: pause.by },
-        settledUntil: settled === undefined ? undefined : new Date(settled.atMs),
-        requested: request === undefined ? undefined : new Date(request.atMs),
-      };
+  /** How the job stands for the whole cluster; read through raft. Rejects as {@link history} does. */
+  async status(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<JobStatus> {
+    expectOptions('status', options, ['signal']);
+    return this.#calls.within(`read the status of ${this.#job}`, options.signal, async (signal) => {
+      const { paused, last, trigger } = this.#keys;
+      const read = await this.#calls.read(signal, { key: paused }, { key: last }, { key: trigger });
+      return readStatus(this.#keys, read.flat());
     });
   }
 
-  pause(caller: AbortSignal | undefined): Promise<void> {
-    return this.#within(`pause ${this.#job}`, caller, async (signal) => {
+  /**
+   * From when it resolves on, no process starts the job, until it is resumed; a run that goes on is let be. Idempotent. Rejects as
+   * {@link trigger} does.
+   */
+  async pause(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    expectOptions('pause', options, ['signal']);
+    return this.#calls.within(`pause ${this.#job}`, options.signal, async (signal) => {
       const { paused: key } = this.#keys;
-      this.#expectContact(`pause ${this.#job}`);
+      this.#calls.expectContact(`pause ${this.#job}`);
       const put = { type: 'put', key, value: this.#mark(this.#nowMs()) } as const;
       await this.#context.operations.commit({ compare: [isAbsent(key)], then: [put] }, signal);
     });
   }
 
-  resume(caller: AbortSignal | undefined): Promise<void> {
-    return this.#within(`resume ${this.#job}`, caller, async (signal) => {
-      this.#expectContact(`resume ${this.#job}`);
+  /** Ends a pause. What came due meanwhile is dealt with as the `missed` policy says. Idempotent. Rejects as {@link trigger} does. */
+  async resume(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    expectOptions('resume', options, ['signal']);
+    return this.#calls.within(`resume ${this.#job}`, options.signal, async (signal) => {
+      this.#calls.expectContact(`resume ${this.#job}`);
       const then = [{ type: 'delete', key: this.#keys.paused } as const];
       await this.#context.operations.commit({ compare: [], then }, signal);
     });
   }
 
-  /** Resolves to the instant of the request: of this one, or of the one that is waiting already. */
-  trigger(caller: AbortSignal | undefined): Promise<Date> {
-    return this.#within(`trigger ${this.#job}`, caller, async (signal) => {
-      this.#expectContact(`trigger ${this.#job}`);
+  /**
+   * Asks whoever leads to run the job now, beside its schedule: after the run that goes on, if one does. Resolves once the request is
+   * written down, to its instant, which is the `scheduledFor` of the tick; a request that waits already serves for both. Rejects with
+   * JobPausedError, CoordinationUnavailableError, OutcomeUnknownError, AccessDeniedError, `signal.reason`.
+   */
+  async trigger(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Date> {
+    expectOptions('trigger', options, ['signal']);
+    return this.#calls.within(`trigger ${this.#job}`, options.signal, async (signal) => {
+      this.#calls.expectContact(`trigger ${this.#job}`);
       const { trigger: key, paused, history } = this.#keys;
       for (let attempt = 0, atMs = this.#nowMs(); attempt < REQUEST_ATTEMPTS; attempt += 1, atMs += 1) {
         /* Ticks of a pattern are whole seconds: with the job's name an instant stands for one tick, also among those that were asked for. */
@@ -107,7 +120,7 @@ export class Controls {
           signal,
         );
         if (succeeded) return new Date(atMs);
-        const [[isPaused] = [], [waiting] = []] = await this.#read(signal, { key: paused }, { key });
+        const [[isPaused] = [], [waiting] = []] = await this.#calls.read(signal, { key: paused }, { key });
         if (isPaused !== undefined) {
           throw new JobPausedError(
             `Could not trigger ${this.#job}: it is paused. Nothing was asked for; resume it first.`,
@@ -126,41 +139,20 @@ export class Controls {
   #nowMs(): number {
     return Math.round(this.#context.runtime.clock.now().wallMs);
   }
+}
 
-  async #read(
-    signal: AbortSignal,
-    ...ranges: readonly [RangeRequest, ...RangeRequest[]]
-  ): Promise<readonly (readonly KeyValue[])[]> {
-    const { runtime, store, repetition } = this.#context;
-    const call = { timeoutMs: repetition.attemptTimeoutMs, signal };
-    const read = () => store.transact(rangeThroughRaft(...ranges), call);
-    const { responses } = await repeat(runtime, repetition, read, { signal });
-    return responses.map(entriesOf);
-  }
-
-  /** Nothing is queued while there is no contact. */
-  #expectContact(what: string): void {
-    if (this.#context.health.state !== 'degraded') return;
-    throw new CoordinationUnavailableError(
-      `Could not ${what}: there has been no contact with etcd for longer than a lease lasts. Nothing was sent, and nothing is queued.`,
-    );
-  }
-
-  async #within<T>(
-    what: string,
-    caller: AbortSignal | undefined,
-    act: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const { runtime, deadlineMs } = this.#context;
-    try {
-      return await underDeadline(runtime.clock, deadlineMs, expectSignal(caller), act);
-    } catch (error) {
-      if (!(error instanceof DeadlineReached)) throw asPublicError(error, what);
-      throw new CoordinationUnavailableError(`Could not ${what}: etcd did not answer within ${deadlineMs} ms.`, {
-        cause: error,
-      });
-    }
-  }
+/** A job's status, by those of its entries that say something about it. */
+export function readStatus(keys: JobKeys, entries: readonly KeyValue[]): JobStatus {
+  const find = (key: string): KeyValue | undefined => entries.find((entry) => entry.key === key);
+  const [paused, last, trigger] = [find(keys.paused), find(keys.last), find(keys.trigger)];
+  const pause = paused === undefined ? undefined : (readMark(paused) ?? { atMs: 0, by: '' });
+  const settled = last === undefined ? undefined : readSettled(last);
+  const request = trigger === undefined ? undefined : readMark(trigger);
+  return {
+    paused: pause === undefined ? undefined : { since: new Date(pause.atMs), by: pause.by },
+    settledUntil: settled === undefined ? undefined : new Date(settled.atMs),
+    requested: request === undefined ? undefined : new Date(request.atMs),
+  };
 }
 
 /** What was put together is told in the order of its ticks: those that were passed over, then the one that was started. */

@@ -14,14 +14,14 @@
  * 2. serve: a term at a time; see term.ts.
  * 3. stand back: if our clock is ahead of the others', resign, and let somebody else lead for a while.
  */
-import { expectDuration, expectFunction, expectOptions, expectWholeNumber } from '../arguments.ts';
+import { expectDuration, expectFunction, expectOptions } from '../arguments.ts';
 import { Election, type ElectionContext } from '../election/election.ts';
 import type { Leadership } from '../election/leadership.ts';
 import { AccessDeniedError, ClosedError } from '../errors.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { abortable } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
-import { Controls, type JobStatus } from './controls.ts';
+import { JobControls, type JobStatus } from './controls.ts';
 import type { JobOptions } from './job-options.ts';
 import type { JobKeys } from './job-view.ts';
 import { Ledger } from './ledger.ts';
@@ -50,15 +50,12 @@ const REFUSED_WAIT_MS = 30_000;
 
 const DEFAULT_DRAIN_MS = 10_000;
 
-/** A page of history. */
-const HISTORY_DEFAULT = 20;
-
 export class Job implements AsyncDisposable {
   readonly name: string;
   readonly #context: ScheduleContext;
   readonly #keys: JobKeys;
   readonly #options: JobOptions;
-  readonly #controls: Controls;
+  readonly #controls: JobControls;
   readonly #ledger: Ledger;
   readonly #runs: Runs;
   readonly #onStop: () => void;
@@ -80,7 +77,7 @@ export class Job implements AsyncDisposable {
     this.#keys = keyspace.job(name);
     this.#options = options;
     this.#onStop = onStop;
-    this.#controls = new Controls(context, this.#keys, name);
+    this.#controls = new JobControls(context, name);
     this.#ledger = new Ledger(runtime, store, repetition, operations, this.#keys, {
       instanceId,
       epochKey: keyspace.epoch,
@@ -103,16 +100,12 @@ export class Job implements AsyncDisposable {
   async history(
     options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<readonly JobRecord[]> {
-    expectOptions('history', options, ['limit', 'signal']);
-    const { limit = HISTORY_DEFAULT, signal } = options;
-    expectWholeNumber('limit', limit, 1, 1_000);
-    return this.#controls.history(limit, signal);
+    return this.#controls.history(options);
   }
 
   /** How the job stands for the whole cluster; read through raft. Rejects as {@link history} does. */
   async status(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<JobStatus> {
-    expectOptions('status', options, ['signal']);
-    return this.#controls.status(options.signal);
+    return this.#controls.status(options);
   }
 
   /**
@@ -121,9 +114,8 @@ export class Job implements AsyncDisposable {
    * JobPausedError, CoordinationUnavailableError, OutcomeUnknownError, AccessDeniedError, `signal.reason`.
    */
   async trigger(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Date> {
-    expectOptions('trigger', options, ['signal']);
     this.#expectGoing();
-    return this.#controls.trigger(options.signal);
+    return this.#controls.trigger(options);
   }
 
   /**
@@ -131,14 +123,12 @@ export class Job implements AsyncDisposable {
    * {@link trigger} does.
    */
   async pause(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    expectOptions('pause', options, ['signal']);
-    return this.#controls.pause(options.signal);
+    return this.#controls.pause(options);
   }
 
   /** Ends a pause. What came due meanwhile is dealt with as the `missed` policy says. Idempotent. Rejects as {@link trigger} does. */
   async resume(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    expectOptions('resume', options, ['signal']);
-    return this.#controls.resume(options.signal);
+    return this.#controls.resume(options);
   }
 
   /**

@@ -2,9 +2,11 @@ import { expectText } from '../arguments.ts';
 import type { ElectionContext } from '../election/election.ts';
 import type { ClosedError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { JobControls } from './controls.ts';
 import { completeOptions, type ScheduleOptions } from './job-options.ts';
 import { Job, type ScheduleContext } from './job.ts';
 import { PeerClocks } from './peer-clocks.ts';
+import { Roster, type JobReport } from './roster.ts';
 import { Steadiness } from './steadiness.ts';
 import type { Work } from './tick.ts';
 
@@ -36,6 +38,14 @@ export class Schedules {
     this.#jobs.set(name, job);
     this.#context.peers.join();
     return job;
+  }
+
+  controls(name: string): JobControls {
+    return new JobControls(this.#context, name);
+  }
+
+  reports(options: { readonly signal?: AbortSignal | undefined }): Promise<readonly JobReport[]> {
+    return new Roster(this.#context).reports(options);
   }
 
   /** Stops all jobs, and waits for what runs for at most `drainMs`. Never rejects. */
