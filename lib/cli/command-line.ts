@@ -44,16 +44,24 @@ export function takeApart(command: Command, words: readonly string[], environmen
     },
     number: (name) => {
       const given = text(name);
-      if (given === undefined) return undefined;
-      if (!/^\d{1,15}$/.test(given)) {
-        throw new UsageError(`Expected --${name} to be a whole number, got ${JSON.stringify(given)}`);
-      }
-      return Number(given);
+      return given === undefined ? undefined : wholeNumber(`--${name}`, given);
     },
   };
   if (!options.flag('help')) expectWords(command, positionals, rest, at !== -1);
   return { args: positionals, rest, options };
 }
+
+/** Throws a UsageError that names what it should have been. */
+export function wholeNumber(what: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new UsageError(`Expected ${what} to be a whole number, got ${JSON.stringify(text)}`);
+  }
+  return Number(text);
+}
+
+/** What a word begins with that is a number below zero, and so no option: a value of a config can be one. */
+const BELOW_ZERO = /^-(?=\d)/;
+const DISGUISE = '\u0000-';
 
 function parse(
   specs: OptionSpecs,
@@ -66,11 +74,21 @@ function parse(
     ]),
   );
   try {
-    const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
-    return { values, positionals };
+    const args = words.map((word) => word.replace(BELOW_ZERO, DISGUISE));
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true });
+    return {
+      values: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, undisguised(value)])),
+      positionals: positionals.map(undisguised),
+    };
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    /* What follows the first sentence is advice that is not ours. */
+    const [first = ''] = (error as Error).message.split(/\.(?:\s|$)/);
+    throw new UsageError(`${first}. Try holdfast help.`);
   }
+}
+
+function undisguised<T>(value: T): T | string {
+  return typeof value === 'string' ? value.replace(DISGUISE, '-') : value;
 }
 
 function expectWords(
@@ -81,7 +99,7 @@ function expectWords(
 ): void {
   const shown = `holdfast ${name} ${usage}`;
   if (args.length < takes.least || args.length > takes.most) {
-    throw new UsageError(`Expected ${shown}, got ${args.length} words: ${args.join(' ') || 'none'}`);
+    throw new UsageError(`Expected ${shown}, got ${args.length} words`);
   }
   if (takesCommand && rest.length === 0) throw new UsageError(`Expected a command behind --: ${shown}`);
   if (!takesCommand && hasRest) throw new UsageError(`Expected nothing behind --: ${shown}`);

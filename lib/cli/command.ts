@@ -21,6 +21,12 @@ export interface GivenOptions {
   readonly number: (name: string) => number | undefined;
 }
 
+/** How a coordinator is made for a command. */
+export interface ConnectOptions {
+  /** Within what each of its calls ends, in milliseconds. @default the coordinator's own */
+  readonly deadlineMs?: number | undefined;
+}
+
 /** What a command is called with. */
 export interface Call {
   /** What stands between the name of the command and the options. */
@@ -34,8 +40,10 @@ export interface Call {
   readonly signal: AbortSignal;
   /** How long etcd, or a turn, is waited for, in milliseconds: `--timeout`; `undefined` where it was not given. */
   readonly timeoutMs: number | undefined;
+  /** All of the standard input. */
+  readonly input: () => Promise<string>;
   /** A coordinator by the common options, which is closed when the command has ended. Connects in the background. */
-  readonly coordinator: () => Coordinator;
+  readonly coordinator: (options?: ConnectOptions) => Coordinator;
 }
 
 export interface Command {
@@ -54,6 +62,11 @@ export interface Command {
   readonly takesCommand?: boolean;
   /** Resolves to the exit code. */
   readonly run: (call: Call) => Promise<number>;
+}
+
+/** It was found out that there is nothing of that name. */
+export class NothingThereError extends Error {
+  override readonly name = 'NothingThereError';
 }
 
 /** A mistake on the command line, told with a pointer to the help. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { CoordinatorOptions } from '../coordinator-options.ts';
 import { createCoordinator, type Coordinator } from '../coordinator.ts';
-import { UsageError, type GivenOptions, type OptionSpecs } from './command.ts';
+import { UsageError, type ConnectOptions, type GivenOptions, type OptionSpecs } from './command.ts';
 
 /** What every command takes. Each is also read from the environment: `--ca-file` from HOLDFAST_CA_FILE. */
 export const COMMON_OPTIONS: OptionSpecs = {
@@ -26,8 +26,21 @@ export function variableOf(option: string): string {
 }
 
 /** A coordinator by the common options. Throws a TypeError, RangeError or UsageError for those that cannot work. No I/O but reading files. */
-export function connectBy(options: GivenOptions, environment: NodeJS.ProcessEnv): Coordinator {
-  return createCoordinator(coordinatorOptions(options, environment));
+export function connectBy(
+  options: GivenOptions,
+  environment: NodeJS.ProcessEnv,
+  connectOptions: ConnectOptions = {},
+): Coordinator {
+  return createCoordinator({ ...coordinatorOptions(options, environment), ...requestBy(connectOptions) });
+}
+
+/** As a coordinator has it. */
+const ATTEMPT_MS = 2_000;
+
+function requestBy({ deadlineMs }: ConnectOptions): Pick<CoordinatorOptions, 'request'> {
+  if (deadlineMs === undefined) return {};
+  if (deadlineMs < 1) throw new UsageError(`Expected --timeout to be at least 1ms, got ${deadlineMs}ms`);
+  return { request: { deadlineMs, timeoutMs: Math.min(ATTEMPT_MS, deadlineMs) } };
 }
 
 function coordinatorOptions(options: GivenOptions, environment: NodeJS.ProcessEnv): CoordinatorOptions {

@@ -8,7 +8,7 @@ import {
   OutcomeUnknownError,
   VersionConflictError,
 } from '../errors.ts';
-import { UsageError } from './command.ts';
+import { NothingThereError, UsageError } from './command.ts';
 
 /** What a command ends with, apart from what it ran. Those of sysexits.h where it has a word for it. */
 export const EXIT = {
@@ -41,6 +41,7 @@ const CODES: readonly (readonly [abstract new (...args: never[]) => Error, numbe
   [CoordinationUnavailableError, EXIT.outage],
   [OutcomeUnknownError, EXIT.unknown],
   [AccessDeniedError, EXIT.denied],
+  [NothingThereError, EXIT.no],
   [VersionConflictError, EXIT.no],
   [HoldfastError, EXIT.no],
 ];

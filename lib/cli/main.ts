@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { addAbortSignal } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { commands } from './commands.ts';
 import { run } from './run.ts';
 
@@ -14,5 +16,13 @@ process.exitCode = await run(commands, {
   environment: process.env,
   out: process.stdout,
   err: process.stderr,
+  input: async () => {
+    try {
+      return await text(addAbortSignal(stop.signal, process.stdin));
+    } catch (error) {
+      stop.signal.throwIfAborted();
+      throw error;
+    }
+  },
   signal: stop.signal,
 });

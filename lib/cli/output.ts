@@ -43,6 +43,12 @@ export class Output {
     this.#options.err.write(`${redactText(text)}\n`);
   }
 
+  /** To people as a line, to programs as a document. */
+  tell(text: string, document: unknown): void {
+    if (this.isJson) this.json(document);
+    else this.line(text);
+  }
+
   styled(style: Style, text: string): string {
     return this.#options.isColoured ? `\u001B[${CODES[style]}m${text}\u001B[0m` : text;
   }
@@ -61,6 +67,19 @@ export class Output {
     this.line(this.styled('dim', padded(head)));
     for (const row of rows) this.line(padded(row));
   }
+}
+
+/** Text on one line, without what would move a terminal's cursor: control characters as JSON has them. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
+    const quoted = JSON.stringify(character).slice(1, -1);
+    return quoted === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : quoted;
+  });
+}
+
+/** `2026-11-27 03:00:00Z` */
+export function showInstant(instant: Date): string {
+  return instant.toISOString().replace('T', ' ').replace('.000', '');
 }
 
 /** `3s`, `2m 5s`, `1h 2m`: for people, in the two units that matter. */

@@ -1,7 +1,7 @@
 import type { Coordinator } from '../coordinator.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { commandOf, takeApart } from './command-line.ts';
-import { UsageError, type Command } from './command.ts';
+import { UsageError, type Command, type ConnectOptions } from './command.ts';
 import { connectBy } from './common-options.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { helpOf, overview } from './help.ts';
@@ -14,13 +14,15 @@ export interface Surroundings {
   readonly environment: NodeJS.ProcessEnv;
   readonly out: Sink & { readonly isTTY?: boolean };
   readonly err: Sink;
+  /** All of the standard input. */
+  readonly input: () => Promise<string>;
   /** Aborts on SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }
 
 /** Runs what was typed, and resolves to the exit code. Never rejects. */
 export async function run(commands: readonly Command[], surroundings: Surroundings): Promise<number> {
-  const { words, environment, out, err, signal } = surroundings;
+  const { words, environment, out, err, input, signal } = surroundings;
   const isColoured = out.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
   let output = new Output({ out, err, isColoured, isJson: false });
   const coordinators: Coordinator[] = [];
@@ -29,20 +31,30 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
     const found = commandOf(isHelp ? words.slice(1) : words, commands);
     if (found === undefined) {
       if (isHelp && words.length <= 1) return print(output, overview(commands));
-      throw new UsageError(`There is no command ${JSON.stringify(words.join(' '))}. Try holdfast help.`);
+      throw new UsageError(`There is no command ${JSON.stringify(words.slice(0, 2).join(' '))}. Try holdfast help.`);
     }
     const { command } = found;
     if (isHelp) return print(output, helpOf(command));
     const { args, rest, options } = takeApart(command, found.words, environment);
     if (options.flag('help')) return print(output, helpOf(command));
     output = new Output({ out, err, isColoured, isJson: options.flag('json') });
-    const coordinator = (): Coordinator => {
-      const coordinator = connectBy(options, environment);
+    const coordinator = (connectOptions?: ConnectOptions): Coordinator => {
+      const coordinator = connectBy(options, environment, connectOptions);
       coordinators.push(coordinator);
       return coordinator;
     };
     const timeoutMs = options.durationMs('timeout');
-    return await command.run({ args, rest, options, output, clock: systemClock, signal, timeoutMs, coordinator });
+    return await command.run({
+      args,
+      rest,
+      options,
+      output,
+      clock: systemClock,
+      signal,
+      timeoutMs,
+      input,
+      coordinator,
+    });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return EXIT.no;
     return fail(output, error);

@@ -47,6 +47,14 @@ test('versions count 1, 2, 3, and each is seen when set resolves', async (t) => 
   }
 });
 
+test('without a schema a value is any JSON, for the compiler, too', async (t) => {
+  const { world, coordinator } = await ready();
+  const anything = coordinator.config('anything');
+  await world.settle(anything.set({ list: [1, { two: null }] }));
+  const entry = anything.get();
+  t.deepEqual(entry?.value, { list: [1, { two: null }] });
+});
+
 test('a restored store that has come to the same revision by another version shows that one', async (t) => {
   const { world, limits } = await ready();
   await world.settle(limits.set({ perMinute: 1 }));

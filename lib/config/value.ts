@@ -1,12 +1,14 @@
 import { ConfigInvalidError } from '../errors.ts';
 import { pathOf, type Json, type StandardSchema } from './schema.ts';
 
-/** A value and all below it, read-only. */
-export type DeepReadonly<T> = T extends (...parameters: never[]) => unknown
+/** A value and all below it, read-only. Json is that already, and to go down into it would never end. */
+export type DeepReadonly<T> = [Json] extends [T]
   ? T
-  : T extends object
-    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
-    : T;
+  : T extends (...parameters: never[]) => unknown
+    ? T
+    : T extends object
+      ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+      : T;
 
 /** Deeper than any setting needs to be, and shallow enough for every recursion over it. */
 const MAX_DEPTH = 64;

@@ -45,6 +45,6 @@ test('of several who raise it at the same time none is lost: each is told of a c
   );
   for (const each of settled) if (each.status === 'rejected') t.true(each.reason instanceof VersionConflictError);
   const highest = settled.findLastIndex(({ status }) => status === 'fulfilled') + 1;
-  t.is(await world.settle(processes[0].coordinator.epoch()), highest);
+  t.is(await world.settle(processes[0]!.coordinator.epoch()), highest);
   await world.settle(Promise.all(processes.map(({ coordinator }) => coordinator.close())));
 });
