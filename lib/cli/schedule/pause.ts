@@ -13,8 +13,8 @@ export const schedulePause: Command = {
     const { args, output, signal } = call;
     const [name = ''] = args;
     const controls = client(call).jobControls(name);
-    await controls.pause({ signal });
     const { settledUntil } = await controls.status({ signal });
+    await controls.pause({ signal });
     if (settledUntil === undefined) output.note(`holdfast: nobody has led ${name} yet; is that its name?`);
     output.tell(`${name} is paused`, { name, paused: true });
     return EXIT.ok;
