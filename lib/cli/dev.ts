@@ -18,7 +18,9 @@ export const dev: Command = {
     await using etcd = await start(options.number('port'));
     const { endpoint } = etcd;
     output.tell(`${endpoint}  etcd in memory: nothing in it outlives this process`, { endpoint });
-    await new Promise<void>((resolve) => onAbort(signal, () => resolve()));
+    await new Promise<void>((resolve) => {
+      onAbort(signal, () => resolve());
+    });
     return EXIT.ok;
   },
 };

@@ -31,7 +31,7 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
     const found = commandOf(isHelp ? words.slice(1) : words, commands);
     if (found === undefined) {
       if (isHelp && words.length <= 1) return print(output, overview(commands));
-      throw new UsageError(`There is no command ${JSON.stringify(words.slice(0, 2).join(' '))}. Try holdfast help.`);
+      throw noCommand(isHelp ? words.slice(1) : words, commands);
     }
     const { command } = found;
     if (isHelp) return print(output, helpOf(command));
@@ -61,6 +61,13 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
   } finally {
     await Promise.all(coordinators.map((coordinator) => coordinator.close()));
   }
+}
+
+/** Names two words at most: what follows may be a value, which belongs into no error. */
+function noCommand(words: readonly string[], commands: readonly Command[]): UsageError {
+  const near = commands.filter(({ name }) => name.startsWith(`${words[0]} `)).map(({ name }) => name);
+  const advice = near.length === 0 ? 'Try holdfast help.' : `There are ${near.join(', ')}.`;
+  return new UsageError(`There is no command ${JSON.stringify(words.slice(0, 2).join(' '))}. ${advice}`);
 }
 
 function print(output: Output, text: string): number {
