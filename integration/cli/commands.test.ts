@@ -93,6 +93,21 @@ test('a watched config is printed version by version until it is stopped', async
   );
 });
 
+test('a watch goes on through an outage, and is stopped in the next one', async (t) => {
+  await using proxy = await FaultProxy.start(server.endpoint);
+  const direct = new Terminal(server.endpoint, 'outages');
+  await direct.type(['config', 'set', 'limits', '1']);
+  const watching = new Terminal(proxy.endpoint, 'outages').begin(['config', 'watch', 'limits', '--timeout', '2s']);
+  await watching.says('1  1\n');
+  proxy.cut();
+  await direct.type(['config', 'set', 'limits', '2']);
+  proxy.heal();
+  await watching.says('2  2\n');
+  proxy.blackhole();
+  watching.stop();
+  t.is((await watching.ended).code, EXIT.ok);
+});
+
 test('a rollout tells who serves a version, and who refused it and why', async (t) => {
   await using clients = new Clients('rollout');
   const terminal = new Terminal(server.endpoint, 'rollout');
