@@ -12,12 +12,17 @@ export interface ClientFault {
   readonly needsEtcd?: boolean;
   /** Its process is another one afterwards. */
   readonly kills?: boolean;
+  /** By it a session can end: whatever stands on leases is to have met it. */
+  readonly touchesLeases?: boolean;
   /** It is to meet a client between its read and its write under the lock. */
   readonly aimsAtWriter?: boolean;
   /** Resolves to whether it really hit. */
   readonly begin: (client: ClientProcess, site: Site) => Promise<boolean>;
   readonly end?: (client: ClientProcess) => void;
 }
+
+/** Of the clients' leases. */
+export const TTL_MS = 3_000;
 
 const CALL = { timeoutMs: 2_000 };
 const SLOW_MS = 150;
@@ -29,6 +34,7 @@ function onNetwork(name: string, lastsMs: readonly [number, number], act: (proxy
   return {
     name,
     lastsMs,
+    touchesLeases: lastsMs[1] > TTL_MS,
     begin: (client) => {
       const isConnected = client.connections > 0;
       client.network(act);
@@ -42,10 +48,11 @@ function healNetwork(client: ClientProcess): void {
   client.network((proxy) => proxy.heal());
 }
 
-/** A lease lasts 3 s, and etcd takes up to half a second more to end it. */
+/** A lease lasts for {@link TTL_MS}, and etcd takes up to half a second more to end it. */
 export const stoppedPastTtl: ClientFault = {
   name: 'client stopped past its TTL',
   lastsMs: [3_800, 5_000],
+  touchesLeases: true,
   aimsAtWriter: true,
   begin: (client) => Promise.resolve(client.signal('SIGSTOP')),
   end: (client) => client.signal('SIGCONT'),
@@ -65,6 +72,7 @@ export const clientFaults: readonly ClientFault[] = [
     name: 'client killed and replaced',
     lastsMs: [0, 1_000],
     kills: true,
+    touchesLeases: true,
     begin: (client) => client.kill(),
     end: (client) => client.revive(),
   },
@@ -88,6 +96,7 @@ export const clientFaults: readonly ClientFault[] = [
     name: 'client’s lease revoked by an operator',
     lastsMs: [0, 0],
     needsEtcd: true,
+    touchesLeases: true,
     begin: async (client, site) => {
       const lease = await site.leaseOf(client);
       if (lease === undefined) return false;

@@ -6,7 +6,7 @@ import type { CoordinatorOptions } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { machineMs } from '../election/machine-clock.ts';
 import { killAtExit } from '../servers/server-process.ts';
-import type { Workload } from './history.ts';
+import type { Exclusive, Workload } from './history.ts';
 import type { Progress } from './recorder.ts';
 
 /** The argument of the program of a client, as JSON. */
@@ -40,7 +40,7 @@ export class ClientProcess implements AsyncDisposable {
   readonly #options: ClientStart;
   readonly #proxies: readonly FaultProxy[];
   readonly #lives: Life[] = [];
-  readonly #progress = new Map<Workload, number>();
+  readonly #progress = new Map<Workload | Exclusive, number>();
   #announcedAt = 0;
   #child: ChildProcess;
 
@@ -71,9 +71,9 @@ export class ClientProcess implements AsyncDisposable {
     return this.#proxies.reduce((sum, { connections }) => sum + connections, 0);
   }
 
-  /** When a workload last got on, by the machine's clock. */
-  progressedAt(workload: Workload): number {
-    return this.#progress.get(workload) ?? 0;
+  /** When a workload, or a part of it, last got on, by the machine's clock. */
+  progressedAt(of: Workload | Exclusive): number {
+    return this.#progress.get(of) ?? 0;
   }
 
   /** When it last announced a write under the lock. */
@@ -131,7 +131,7 @@ export class ClientProcess implements AsyncDisposable {
     killAtExit(child);
     child.on('message', (message) => {
       const progress = message as Progress;
-      if ('workload' in progress) this.#progress.set(progress.workload, machineMs());
+      if ('of' in progress) this.#progress.set(progress.of, machineMs());
       else this.#announcedAt = machineMs();
     });
     return child;

@@ -9,7 +9,10 @@ import type { ClientOptions } from './client-process.ts';
 import { configWork } from './config-work.ts';
 import { electionWork, lockWork, scheduleWork, sharedWork } from './exclusive-work.ts';
 import { SAMPLE_RESOURCES_MS } from './growth.ts';
+import { onceWork } from './once-work.ts';
+import { partitionWork } from './partition-work.ts';
 import { Recorder } from './recorder.ts';
+import { registryWork } from './registry-work.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ClientOptions;
 /* There is one also if the process is killed at once. */
@@ -32,4 +35,9 @@ await Promise.all([
   electionWork(client),
   cacheWork(client),
   configWork(client),
+  partitionWork(client),
+  registryWork(client),
+  /* Two, of which one can wait for the other. */
+  onceWork(client, 1),
+  onceWork(client, 2),
 ]);

@@ -1,3 +1,5 @@
+import { clientFaults } from './client-faults.ts';
+import { etcdFaults } from './etcd-faults.ts';
 import { workloadOf, workloads, type History, type HistoryEvent, type Workload } from './history.ts';
 import type { Hit } from './nemesis.ts';
 
@@ -11,6 +13,20 @@ export interface Cell {
 /** A cell with fewer hits does not count. */
 export const LEAST_HITS = 2;
 
+const LEASE_FAULTS = new Set<string>(
+  [...clientFaults, ...etcdFaults].flatMap(({ name, touchesLeases }) => (touchesLeases === true ? [name] : [])),
+);
+
+/** Those that count. */
+export function coveredOf(cells: readonly Cell[]): readonly Cell[] {
+  return cells.filter(({ hits }) => hits >= LEAST_HITS);
+}
+
+/** How many of the faults that leases suffer from have met a workload. */
+export function leaseFaultsMet(cells: readonly Cell[], workload: Workload): number {
+  return coveredOf(cells).filter((cell) => cell.workload === workload && LEASE_FAULTS.has(cell.fault)).length;
+}
+
 /** What counts as at work. Who only waits for a leadership or for a tick is not; the lock goes round all the time. */
 const SIGNS: Record<Workload, (event: HistoryEvent) => boolean> = {
   lock: (event) => event.kind === 'settled' || (event.kind === 'held' && event.workload === 'lock'),
@@ -19,6 +35,9 @@ const SIGNS: Record<Workload, (event: HistoryEvent) => boolean> = {
   cache: (event) => event.kind === 'served' && event.workload === 'cache',
   config: (event) => event.kind === 'served' && event.workload === 'config',
   schedule: (event) => event.kind === 'start',
+  partition: (event) => event.kind === 'held' && workloadOf(event.workload) === 'partition',
+  registry: (event) => event.kind === 'shown' && event.isRegistered,
+  once: (event) => event.kind === 'held' && workloadOf(event.workload) === 'once',
 };
 
 /** A sign of work may be so much older than the fault. */
@@ -29,6 +48,9 @@ const RECENT_MS: Record<Workload, number> = {
   cache: 500,
   config: 1_000,
   schedule: 1_500,
+  partition: 200,
+  registry: 500,
+  once: 500,
 };
 
 /** By fault and workload, how often the hit client (any client, where etcd was hit) was at work when it began. */

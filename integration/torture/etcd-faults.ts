@@ -12,6 +12,8 @@ export interface EtcdFault {
   readonly begin: (site: Site) => Promise<boolean>;
   /** Resolves when etcd can serve again; to `false` if it turned out that it did not hit. */
   readonly end?: (site: Site) => Promise<boolean | void>;
+  /** By it leases get another keeper, or their owners do not reach the one they have. */
+  readonly touchesLeases?: boolean;
   /** Only where processes may be traced. */
   readonly needsTracing?: boolean;
 }
@@ -50,6 +52,7 @@ function partition(
   return {
     name,
     lastsMs,
+    touchesLeases: who === 'leader',
     begin: async (site) => {
       const leader = await site.leader();
       const member = who === 'leader' ? leader : site.cluster.members.find((each) => each !== leader);
@@ -102,6 +105,7 @@ export const etcdFaults: readonly EtcdFault[] = [
   {
     name: 'etcd’s leader killed and restarted',
     lastsMs: [200, 2_000],
+    touchesLeases: true,
     begin: async (site) => {
       const leader = await site.leader();
       await kill(leader);
@@ -112,6 +116,7 @@ export const etcdFaults: readonly EtcdFault[] = [
   {
     name: 'etcd’s leader stopped',
     lastsMs: [600, 3_500],
+    touchesLeases: true,
     begin: async (site) => {
       const leader = await site.leader();
       leader.pause();
@@ -132,6 +137,7 @@ export const etcdFaults: readonly EtcdFault[] = [
   {
     name: 'all of etcd killed and restarted',
     lastsMs: [0, 1_500],
+    touchesLeases: true,
     begin: async ({ cluster }) => {
       await Promise.all(cluster.members.map(kill));
       return cluster.members.every((member) => !member.isRunning);
@@ -153,6 +159,7 @@ export const etcdFaults: readonly EtcdFault[] = [
   {
     name: 'etcd’s leader removed, and replaced by a member without data',
     lastsMs: [0, 0],
+    touchesLeases: true,
     begin: async (site) => {
       const leader = await site.leader();
       const { before, after } = await site.cluster.replace(leader);

@@ -1,4 +1,4 @@
-import { LEAST_HITS } from './coverage.ts';
+import { coveredOf, leaseFaultsMet } from './coverage.ts';
 import { workloads, type Workload } from './history.ts';
 import type { TortureReport } from './printout.ts';
 
@@ -11,12 +11,14 @@ export interface Floors {
   readonly faults: number;
   /** Hits of each fault that comes again and again: one alone may have met nobody at work. */
   readonly hitsOfEach: number;
-  /** Cells of workload and fault with {@link LEAST_HITS} hits; at most six for each fault. */
+  /** Cells of workload and fault with enough hits; at most nine for each fault. */
   readonly cells: number;
+  /** Of the faults that leases suffer from, fourteen, how many have met what stands on leases. A turn is over soon, so fewer meet one. */
+  readonly leaseFaults: Readonly<Record<'partition' | 'registry' | 'once', number>>;
   /** What came of each workload. Elections are long, and a job has a tick a second. */
   readonly operations: Readonly<Record<Workload, number>>;
   /** From one process to another: else nobody's exclusion was tried. */
-  readonly handovers: Readonly<Record<'lock' | 'election', number>>;
+  readonly handovers: Readonly<Record<'lock' | 'election' | 'partition', number>>;
   /** Writes with a stale token that the guard refused: else no holder ever came too late. Some fifteen in a matrix are aimed at, half at either counter. */
   readonly refused: number;
   /** Updates that the counter without a guard lost: else a guard made no difference. */
@@ -31,9 +33,13 @@ export interface Floors {
 export const MATRIX: Floors = {
   faults: 150,
   hitsOfEach: 2,
-  cells: 75,
-  operations: { lock: 300, shared: 300, election: 20, cache: 600, config: 200, schedule: 80 },
-  handovers: { lock: 60, election: 15 },
+  cells: 110,
+  leaseFaults: { partition: 10, registry: 12, once: 8 },
+  operations: {
+    ...{ lock: 300, shared: 300, election: 20, cache: 600, config: 200, schedule: 80 },
+    ...{ partition: 100, registry: 200, once: 300 },
+  },
+  handovers: { lock: 60, election: 15, partition: 50 },
   refused: 1,
   lost: 1,
   lossesTold: 10,
@@ -47,6 +53,7 @@ export function floorsFor(minutes: number): Floors {
     faults: each(8),
     hitsOfEach: 0,
     cells: 0,
+    leaseFaults: { partition: 0, registry: 0, once: 0 },
     operations: {
       lock: each(40),
       shared: each(40),
@@ -54,8 +61,11 @@ export function floorsFor(minutes: number): Floors {
       cache: each(80),
       config: each(25),
       schedule: each(10),
+      partition: each(10),
+      registry: each(25),
+      once: each(40),
     },
-    handovers: { lock: each(8), election: each(2) },
+    handovers: { lock: each(8), election: each(2), partition: each(5) },
     refused: each(0.1),
     lost: each(0.1),
     lossesTold: each(1),
@@ -80,11 +90,16 @@ export function shortfalls(report: TortureReport, floors: Floors): string[] {
   for (const name of report.faults) demand(`hits of: ${name}`, hitsOf(name), floors.hitsOfEach);
   for (const name of report.milestones) demand(`hits of: ${name}`, hitsOf(name), 1);
   demand('cells of workload and fault', covered(report), floors.cells);
+  for (const workload of ['partition', 'registry', 'once'] as const) {
+    const met = leaseFaultsMet(report.cells, workload);
+    demand(`faults of leases that met ${workload}`, met, floors.leaseFaults[workload]);
+  }
   for (const workload of workloads) {
     demand(`operations of ${workload}`, operations[workload], floors.operations[workload]);
   }
   demand('hand-overs of the lock', handovers.lock, floors.handovers.lock);
   demand('hand-overs of the leadership', handovers.election, floors.handovers.election);
+  demand('hand-overs of partitions', handovers.partition, floors.handovers.partition);
   demand('stale tokens refused', report.refused, floors.refused);
   demand('updates lost without a guard', report.bare.lost, floors.lost);
   demand('losses told', report.lossesTold, floors.lossesTold);
@@ -93,5 +108,5 @@ export function shortfalls(report: TortureReport, floors: Floors): string[] {
 }
 
 export function covered({ cells }: TortureReport): number {
-  return cells.filter(({ hits }) => hits >= LEAST_HITS).length;
+  return coveredOf(cells).length;
 }

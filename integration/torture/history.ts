@@ -12,20 +12,52 @@ export type HistoryEvent =
   | Lost
   | Change
   | Served
+  | Shown
+  | Returned
   | Start
   | Resources
   /** Its event loop did not come round in between: it was stopped, or starved. */
   | { readonly kind: 'stall'; readonly from: number; readonly at: number };
 
-export type Workload = 'lock' | 'shared' | 'election' | 'cache' | 'config' | 'schedule';
-export const workloads: readonly Workload[] = ['lock', 'shared', 'election', 'cache', 'config', 'schedule'];
+export type Workload =
+  | 'lock'
+  | 'shared'
+  | 'election'
+  | 'cache'
+  | 'config'
+  | 'schedule'
+  | 'partition'
+  | 'registry'
+  | 'once';
+export const workloads: readonly Workload[] = [
+  ...(['lock', 'shared', 'election', 'cache', 'config', 'schedule'] as const),
+  ...(['partition', 'registry', 'once'] as const),
+];
 
-/** What one process has at a time; each slot of the semaphore is one. Those but for the first two are of the workload `shared`. */
-export type Exclusive = 'lock' | 'election' | 'permit 0' | 'permit 1' | 'write';
-export const exclusives: readonly Exclusive[] = ['lock', 'election', 'permit 0', 'permit 1', 'write'];
+/** What one process has at a time: each slot of the semaphore, each partition, and the turn at each key of `once` is one. */
+export type Exclusive = 'lock' | 'election' | 'permit 0' | 'permit 1' | 'write' | PartitionTenure | `turn ${string}`;
+export type PartitionTenure = `partition ${number}`;
+
+export const partitions: readonly PartitionTenure[] = Array.from(
+  { length: 6 },
+  (_, number) => `partition ${number}` as const,
+);
+export const onceKeys: readonly string[] = ['a', 'b', 'c'];
+export const exclusives: readonly Exclusive[] = [
+  ...(['lock', 'election', 'permit 0', 'permit 1', 'write'] as const),
+  ...partitions,
+  ...onceKeys.map((key) => `turn ${key}` as const),
+];
 
 export function workloadOf(exclusive: Exclusive): Workload {
-  return exclusive === 'lock' || exclusive === 'election' ? exclusive : 'shared';
+  if (exclusive === 'lock' || exclusive === 'election') return exclusive;
+  if (exclusive.startsWith('partition ')) return 'partition';
+  return exclusive.startsWith('turn ') ? 'once' : 'shared';
+}
+
+/** What has to get on, for a workload to get on: all partitions are to be owned. */
+export function partsOf(workload: Workload): readonly (Workload | Exclusive)[] {
+  return workload === 'partition' ? partitions : [workload];
 }
 
 export interface Call {
@@ -50,6 +82,8 @@ export interface Settled {
   readonly message?: string;
   /** What a read returned; absent: there was nothing. */
   readonly revision?: bigint;
+  /** What `once` resolved to. */
+  readonly value?: string;
   readonly at: number;
 }
 
@@ -100,6 +134,29 @@ export interface Served {
   readonly ageMs: number;
   /** The read followed an own write of this value at once. */
   readonly afterWrite?: string;
+  readonly at: number;
+}
+
+/** Who was told to be there, by a watch or from memory; `at` was taken before it. */
+export interface Shown {
+  readonly kind: 'shown';
+  readonly workload: 'registry';
+  readonly how: 'watch' | 'members';
+  /** Each with what it says of itself, in the order of their addresses. */
+  readonly members: string;
+  readonly revision: bigint;
+  readonly ageMs: number;
+  /** A registration of this process stands, as it knows. */
+  readonly isRegistered: boolean;
+  readonly at: number;
+}
+
+/** Work that is done once has ended, and returned a value that no other does. */
+export interface Returned {
+  readonly kind: 'returned';
+  readonly key: string;
+  readonly token: bigint;
+  readonly value: string;
   readonly at: number;
 }
 

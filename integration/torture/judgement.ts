@@ -1,18 +1,13 @@
-import { unseal } from '../../lib/config/envelope.ts';
 import { unpackToken } from '../../lib/index.ts';
-import { Keyspace } from '../../lib/session/keyspace.ts';
-import { CACHE } from './cache-work.ts';
-import { CONFIG } from './config-work.ts';
+import { judgeEra } from './era-judgement.ts';
 import type { Era } from './eras.ts';
-import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
-import { exclusives, workloads, type History, type Workload } from './history.ts';
+import { exclusives, workloadOf, workloads, type History, type Workload } from './history.ts';
 import type { Round } from './nemesis.ts';
 import type { AcceptedWrite } from './register.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites, type Ended } from './settling.ts';
-import { NAMESPACE, type Disturbance } from './site.ts';
-import { revisionOf, type LoggedEvent } from './store-log.ts';
+import type { Disturbance } from './site.ts';
 import { allStalls, judgeLosses, judgeTenures, tenuresOf } from './tenures.ts';
-import { judgeRestarts, judgeTicks } from './ticks.ts';
+import { judgeRestarts } from './ticks.ts';
 
 /** All that a run leaves. */
 export interface Evidence extends Testimony {
@@ -41,6 +36,8 @@ export interface Testimony {
   readonly patienceMs: number;
   /** What happened up to then has been told to everybody. */
   readonly toldUntilMs: number;
+  /** Keys that stood on leases, and still stand when these must have ended. */
+  readonly leftovers: readonly string[];
 }
 
 export interface Judgement {
@@ -53,8 +50,6 @@ export interface Judgement {
   readonly checked: Readonly<Record<string, number>>;
 }
 
-const keyspace = new Keyspace(NAMESPACE);
-
 /** Holds what the clients say against what the store and the register say. */
 export function judge(evidence: Evidence): Judgement {
   const { histories, eras, register, disturbances, ttlMs } = evidence;
@@ -62,11 +57,10 @@ export function judge(evidence: Evidence): Judgement {
   const allowed: string[] = [];
 
   /* Tokens, beliefs and the register outlast a restore. */
-  const stalls = allStalls(histories);
-  const leaseOf = leasesOf(eras);
+  const excuses = { disturbances, leaseOf: leasesOf(eras), stalls: allStalls(histories), ttlMs };
   for (const workload of exclusives) {
     const tenures = tenuresOf(histories, workload);
-    const verdict = judgeTenures(workload, { tenures, disturbances, leaseOf, stalls, ttlMs });
+    const verdict = judgeTenures(workload, { tenures, ...excuses });
     violations.push(...verdict.violations);
     allowed.push(...verdict.allowed);
   }
@@ -82,54 +76,27 @@ export function judge(evidence: Evidence): Judgement {
       accepted.map(({ write }) => write),
     ),
     ...judgeRecovery(evidence.rounds, evidence.patienceMs),
+    ...judgeStops(calls),
+    ...evidence.leftovers.map((key) => `L4 ${key} still stands, and nobody is there any more`),
   );
 
   let past: readonly History[] = [];
   for (const era of eras) {
     const present = histories.filter(({ client }) => era.clients.includes(client));
-    violations.push(...judgeEra(era, present, calls, evidence));
+    const verdict = judgeEra(era, { ...evidence, present, calls, excuses });
+    violations.push(...verdict.violations);
+    allowed.push(...verdict.allowed);
     if (era.backup !== undefined) violations.push(...judgeRestarts(past, present, era.backup.at));
     past = [...past, ...present];
   }
   return { violations, allowed, ...counts(histories, calls) };
 }
 
-/** What clients were told, served and promised by the store, as it was in their time. */
-function judgeEra(
-  { log, records }: Era,
-  histories: readonly History[],
-  allCalls: readonly Ended[],
-  { survivors, toldUntilMs }: Testimony,
-): string[] {
-  const calls = histories.flatMap(endedCalls);
-  const cacheFacts = factsBelow(log, keyspace.cache(CACHE), (value) => value);
-  const { current } = keyspace.config(CONFIG);
-  const configFacts = factsBelow(log, current, configValue)
-    .filter(({ key }) => key === '')
-    .map((fact) => ({ ...fact, key: CONFIG }));
-  const puts = acknowledgements(allCalls, 'cache');
-  const versions = acknowledgements(allCalls, 'config');
-  const writes = (what: string, names: readonly string[], facts: readonly Fact[]): string[] =>
-    judgeWrites(
-      what,
-      calls.filter(({ call }) => names.includes(call.what)),
-      facts.map(({ value = '' }) => value),
-    );
-  return [
-    ...writes('put', ['put'], cacheFacts),
-    ...writes('config version', ['set', 'update'], configFacts),
-    ...judgeTicks(histories, records),
-    ...histories.flatMap((history) => {
-      const untilMs = survivors.includes(history.client) ? toldUntilMs : undefined;
-      return [
-        ...judgeChanges(history, 'cache', cacheFacts, untilMs),
-        ...judgeChanges(history, 'config', configFacts, untilMs),
-        ...judgeServed(history, 'cache', cacheFacts, puts),
-        ...judgeServed(history, 'config', configFacts, versions),
-        ...judgeReads(history, cacheFacts, puts),
-      ];
-    }),
-  ];
+/** P3: whoever gives up its partitions ends its work, and goes. */
+export function judgeStops(calls: readonly Ended[]): string[] {
+  return calls
+    .filter(({ call, settled }) => call.what === 'stop' && settled !== undefined && settled.outcome !== 'ok')
+    .map(({ client, settled }) => `P3 ${client}: partition stop: ${settled?.code} ${settled?.message}`);
 }
 
 /** Liveness: after healing every workload gets on. */
@@ -156,36 +123,11 @@ function leasesOf(eras: readonly Era[]): (token: bigint) => bigint | undefined {
   };
 }
 
-/** Their keys without the prefix. */
-function factsBelow(log: readonly LoggedEvent[], prefix: string, valueOf: (value: string) => string): Fact[] {
-  return log.flatMap((event) => {
-    const key = event.type === 'put' ? event.entry.key : event.key;
-    if (!key.startsWith(prefix)) return [];
-    const value = event.type === 'put' ? valueOf(event.entry.value) : undefined;
-    return [{ key: key.slice(prefix.length), value, revision: revisionOf(event), at: event.at }];
-  });
-}
-
-function configValue(text: string): string {
-  const entry = { key: CONFIG, value: text, createRevision: 0n, modRevision: 0n, version: 0n, lease: 0n };
-  return unseal(entry).value as string;
-}
-
-/** When each value of one workload was there at the latest; another may write the same. */
-function acknowledgements(calls: readonly Ended[], workload: Workload): Map<string, number> {
-  const acknowledged = new Map<string, number>();
-  for (const { call, settled } of calls) {
-    if (call.workload === workload && call.value !== undefined && settled?.outcome === 'ok')
-      acknowledged.set(call.value, settled.at);
-  }
-  return acknowledged;
-}
-
 function counts(
   histories: readonly History[],
   calls: readonly Ended[],
 ): Pick<Judgement, 'operations' | 'endings' | 'checked'> {
-  const operations: Record<Workload, number> = { lock: 0, shared: 0, election: 0, cache: 0, config: 0, schedule: 0 };
+  const operations = Object.fromEntries(workloads.map((workload) => [workload, 0])) as Record<Workload, number>;
   const endings = new Map<string, number>();
   for (const { call, settled } of calls) {
     const how =
@@ -200,6 +142,7 @@ function counts(
       const what = 'workload' in event ? `${event.workload} ${event.kind}` : event.kind;
       checked[what] = (checked[what] ?? 0) + 1;
       if (event.kind === 'granted' && event.workload === 'election') operations.election += 1;
+      if (event.kind === 'granted' && workloadOf(event.workload) === 'partition') operations.partition += 1;
       if (event.kind === 'start') operations.schedule += 1;
     }
   }

@@ -4,7 +4,7 @@ import { machineMs } from '../election/machine-clock.ts';
 import { clientFaults, type ClientFault } from './client-faults.ts';
 import type { ClientProcess } from './client-process.ts';
 import { etcdFaults, type EtcdFault } from './etcd-faults.ts';
-import { workloads, type Workload } from './history.ts';
+import { partsOf, workloads, type Workload } from './history.ts';
 import type { Site } from './site.ts';
 import { longestWaitMs, waitsOf } from './starvation.ts';
 
@@ -189,8 +189,10 @@ export class Nemesis {
       const now = machineMs();
       for (const workload of workloads) {
         if (recovered[workload] !== undefined) continue;
-        const latest = Math.max(...this.#clients.map((client) => client.progressedAt(workload)));
-        if (latest > healedAt) recovered[workload] = latest - healedAt;
+        const latest = partsOf(workload).map((part) =>
+          Math.max(...this.#clients.map((each) => each.progressedAt(part))),
+        );
+        if (latest.every((at) => at > healedAt)) recovered[workload] = Math.max(...latest) - healedAt;
       }
       if (workloads.every((workload) => recovered[workload] !== undefined)) break;
       if (now > deadline) {

@@ -1,6 +1,6 @@
 import { cellsOf, type Cell } from './coverage.ts';
 import { covered } from './floors.ts';
-import { workloads } from './history.ts';
+import { partitions, workloads } from './history.ts';
 import { judge, type Evidence, type Judgement } from './judgement.ts';
 import type { Hit, Round } from './nemesis.ts';
 import { handovers, tenuresOf } from './tenures.ts';
@@ -20,7 +20,7 @@ export interface TortureReport extends Judgement {
   readonly refused: number;
   /** Holders and leaders whose signal told them. */
   readonly lossesTold: number;
-  readonly handovers: Readonly<Record<'lock' | 'election', number>>;
+  readonly handovers: Readonly<Record<'lock' | 'election' | 'partition', number>>;
   readonly authentications: number;
   readonly bare: { readonly writes: number; readonly lost: number };
 }
@@ -42,6 +42,7 @@ export function reportOf(evidence: Evidence): TortureReport {
     handovers: {
       lock: handovers(tenuresOf(histories, 'lock')),
       election: handovers(tenuresOf(histories, 'election')),
+      partition: partitions.reduce((sum, partition) => sum + handovers(tenuresOf(histories, partition)), 0),
     },
     bare: { writes, lost: writes - register.bare.final },
   };
@@ -69,7 +70,7 @@ export function linesOf(report: TortureReport): string[] {
     '',
     `${report.rounds} rounds, ${report.processes} processes; after each every workload got on within ${report.slowestMs.toFixed(0)} ms`,
     `${report.refused} stale writes refused by the guard; without a guard ${bare.lost} of ${bare.writes} writes were lost`,
-    `${report.handovers.lock} hand-overs of the lock and ${report.handovers.election} of the leadership between processes; ${report.lossesTold} losses told; ${report.authentications} authentications`,
+    `${report.handovers.lock} hand-overs of the lock, ${report.handovers.election} of the leadership and ${report.handovers.partition} of partitions between processes; ${report.lossesTold} losses told; ${report.authentications} authentications`,
     ...report.leftOut.map((fault) => `left out, since no process may be traced here: ${fault}`),
     ...allowed.map((line) => `allowed by the documents: ${line}`),
     ...violations.slice(0, SHOWN_VIOLATIONS).map((line) => `VIOLATED ${line}`),

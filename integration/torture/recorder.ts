@@ -1,5 +1,6 @@
 import { machineMs } from '../election/machine-clock.ts';
-import { append, workloadOf, type Call, type Exclusive, type HistoryEvent, type Workload } from './history.ts';
+import { append, workloadOf } from './history.ts';
+import type { Call, Exclusive, HistoryEvent, Settled, Workload } from './history.ts';
 
 const SAMPLE_MS = 10;
 
@@ -7,7 +8,7 @@ const SAMPLE_MS = 10;
 const STALL_MS = 60;
 
 /** Of those that have ended: they must never be held again. */
-const KEPT_TENURES = 20;
+const KEPT_TENURES = 40;
 
 /** The parent need not know of each. */
 const PROGRESS_EVERY_MS = 20;
@@ -25,6 +26,9 @@ const REFUSALS = new Set([
 /** Why a signal aborts, other than that the work is over. */
 const LOSSES = new Set(['LOCK_LOST', 'LEADERSHIP_LOST']);
 
+/** Who has them goes on for long. */
+const LASTING = new Set<Workload>(['election', 'partition']);
+
 /** Says that the write is there: only the cache is behind. */
 const WRITTEN = /was written at revision/;
 
@@ -36,13 +40,13 @@ interface Tenure {
 }
 
 /** What a client process tells the one that started it. */
-export type Progress = { readonly workload: Workload } | { readonly about: 'to write' };
+export type Progress = { readonly of: Workload | Exclusive } | { readonly about: 'to write' };
 
 /** Writes down what the workloads of one process do and see. */
 export class Recorder {
   readonly #file: string;
   readonly #tenures: { readonly workload: Exclusive; readonly tenure: Tenure }[] = [];
-  readonly #progressedAt = new Map<Workload, number>();
+  readonly #progressedAt = new Map<Workload | Exclusive, number>();
   #calls = 0;
   #sampledAt = machineMs();
 
@@ -78,12 +82,12 @@ export class Recorder {
     append(this.#file, event);
   }
 
-  /** Tells that a workload gets on. */
-  progress(workload: Workload): void {
+  /** Tells that a workload gets on, or a part of it. */
+  progress(of: Workload | Exclusive): void {
     const now = machineMs();
-    if (now - (this.#progressedAt.get(workload) ?? 0) < PROGRESS_EVERY_MS) return;
-    this.#progressedAt.set(workload, now);
-    process.send?.({ workload } satisfies Progress);
+    if (now - (this.#progressedAt.get(of) ?? 0) < PROGRESS_EVERY_MS) return;
+    this.#progressedAt.set(of, now);
+    process.send?.({ of } satisfies Progress);
   }
 
   /** Tells that it has read under the lock, and will write some time later. */
@@ -95,7 +99,7 @@ export class Recorder {
   async call<T>(
     about: Pick<Call, 'workload' | 'what' | 'limitMs' | 'key' | 'value'>,
     act: () => Promise<T>,
-    seen: (result: T) => { readonly revision?: bigint } = () => ({}),
+    seen: (result: T) => Pick<Settled, 'revision' | 'value'> = () => ({}),
   ): Promise<{ readonly result: T } | { readonly code: string }> {
     this.#calls += 1;
     const id = this.#calls;
@@ -136,7 +140,8 @@ export class Recorder {
     const at = machineMs();
     if (!tenure.isHeld()) return;
     this.write({ kind: 'held', workload, token: tenure.token, at });
-    if (workload === 'election') this.progress(workload);
+    const whole = workloadOf(workload);
+    if (LASTING.has(whole)) for (const part of [whole, workload]) this.progress(part);
   }
 
   #sampleAll(): void {

@@ -5,6 +5,9 @@ import { machineMs } from '../election/machine-clock.ts';
 const RESUME_MS = 100;
 const CALL = { timeoutMs: 2_000 };
 
+/** Below the prefix: put by the log itself, with the machine's time as its value. */
+export const MARK = 'mark';
+
 /** An event of the store, and when the log learnt of it. */
 export type LoggedEvent = WatchEvent & { readonly at: number };
 
@@ -66,7 +69,7 @@ export class StoreLog implements AsyncDisposable {
   }
 
   get #mark(): string {
-    return `${this.#prefix}mark`;
+    return `${this.#prefix}${MARK}`;
   }
 
   /** An attempt that failed may have been applied: what counts is what the log sees. */

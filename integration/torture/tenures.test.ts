@@ -78,6 +78,15 @@ test('what is held after it was said to be lost is wrong', (t) => {
   t.deepEqual(rulesOf(judgeLosses(historyOf(held(1), lost, held(3), held(4)))), ['L3']);
 });
 
+test('two partitions can have one token, and the loss of one is not that of the other', (t) => {
+  const lost: HistoryEvent = { kind: 'lost', workload: 'partition 1', token: 5n, at: 2 };
+  const held = (partition: number): HistoryEvent => ({
+    ...{ kind: 'held', workload: `partition ${partition}`, token: 5n, at: 3 },
+  });
+  t.deepEqual(judgeLosses(historyOf(lost, held(2))), []);
+  t.deepEqual(rulesOf(judgeLosses(historyOf(lost, held(1)))), ['L3']);
+});
+
 test('a hand-over is one from a process to another', (t) => {
   const tenures = [tenure('a', 1n, 1, 2), tenure('b', 3n, 5, 6), tenure('a', 2n, 3, 4), tenure('a', 4n, 7, 8)];
   t.is(handovers(tenures), 2);

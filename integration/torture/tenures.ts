@@ -107,7 +107,7 @@ export function judgeTenures(what: string, evidence: TenureEvidence): TenureVerd
     for (const earlier of open) {
       const overlapMs = Math.min(earlier.to, later.to) - later.from;
       const line = `${what}: two at once for ${overlapMs.toFixed(1)} ms, ${shown(earlier.tenure)} and ${shown(later.tenure)}`;
-      if (isAllowed(earlier.tenure, later.from, Math.max(earlier.to - later.from, 0), evidence)) allowed.push(line);
+      if (isExcused(earlier.tenure, later.from, Math.max(earlier.to - later.from, 0), evidence)) allowed.push(line);
       else violations.push(`L2/E1 ${line}`);
     }
     open.push(later);
@@ -117,15 +117,17 @@ export function judgeTenures(what: string, evidence: TenureEvidence): TenureVerd
 
 /** L3: what was said to be lost is never held again. */
 export function judgeLosses({ client, events }: History): string[] {
-  const lost = new Map<bigint, number>();
-  const violations = new Map<bigint, string>();
+  const lost = new Map<string, number>();
+  const violations = new Map<string, string>();
   for (const event of events) {
-    if (event.kind === 'lost') lost.set(event.token, event.at);
-    if (event.kind !== 'held') continue;
-    const since = lost.get(event.token);
+    if (event.kind !== 'lost' && event.kind !== 'held') continue;
+    /* Two partitions can have one token. */
+    const name = `${event.workload} ${event.token}`;
+    if (event.kind === 'lost') lost.set(name, event.at);
+    const since = event.kind === 'held' ? lost.get(name) : undefined;
     if (since === undefined) continue;
-    const line = `L3 ${client}: ${event.workload} ${event.token} was held ${(event.at - since).toFixed(1)} ms after it was lost`;
-    violations.set(event.token, line);
+    const line = `L3 ${client}: ${name} was held ${(event.at - since).toFixed(1)} ms after it was lost`;
+    violations.set(name, line);
   }
   return [...violations.values()];
 }
@@ -136,11 +138,12 @@ export function handovers(tenures: readonly Tenure[]): number {
   return ordered.filter(({ client }, index) => index > 0 && ordered[index - 1]?.client !== client).length;
 }
 
-function isAllowed(
+/** Whether the documents name why a tenure was believed in for so long after it was another's. */
+export function isExcused(
   earlier: Tenure,
   from: number,
   overlapMs: number,
-  { disturbances, leaseOf, stalls, ttlMs }: TenureEvidence,
+  { disturbances, leaseOf, stalls, ttlMs }: Omit<TenureEvidence, 'tenures'>,
 ): boolean {
   const lease = leaseOf(earlier.token);
   const deliveryMs = DELIVERY_MS + stalledMs(stalls.get(earlier.client) ?? [], from, from + overlapMs);

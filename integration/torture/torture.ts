@@ -4,10 +4,13 @@ import { createCoordinator, type JobRecord } from '../../lib/index.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { machineMs } from '../election/machine-clock.ts';
 import { writeTestimony } from './archive.ts';
+import { TTL_MS } from './client-faults.ts';
 import { ClientProcess } from './client-process.ts';
 import type { Era } from './eras.ts';
 import { OLDEST, upgrade, type EtcdFault } from './etcd-faults.ts';
 import { JOB } from './exclusive-work.ts';
+import { workloads } from './history.ts';
+import { leftovers } from './leftovers.ts';
 import { Nemesis, type Round } from './nemesis.ts';
 import { Register } from './register.ts';
 import { NAMESPACE, Site } from './site.ts';
@@ -27,7 +30,6 @@ export interface TortureOptions {
 }
 
 const CLIENTS = 4;
-const TTL_MS = 3_000;
 const REQUEST = { timeoutMs: 1_000, deadlineMs: 3_000 };
 
 /** TTL + 2 elections + 2 s, and what a busy machine needs to start a process. */
@@ -82,6 +84,7 @@ export async function torture({
     ...{ survivors, toldUntilMs, ttlMs: TTL_MS, patienceMs: PATIENCE_MS, eras, authentications },
     ...{ faults: nemesis.faults, leftOut: nemesis.leftOut },
     milestones: [upgrade.name, RESTORATION],
+    leftovers: await leftovers(site.store, PATIENCE_MS),
     disturbances: site.disturbances,
     rounds: nemesis.rounds,
     register: {
@@ -169,9 +172,7 @@ class Clients implements AsyncDisposable {
     const deadline = machineMs() + START_WITHIN_MS;
     const hasBegun = (): boolean =>
       this.all.every((client) => client.progressedAt('cache') > 0) &&
-      (['lock', 'shared', 'election', 'config', 'schedule'] as const).every((workload) =>
-        this.all.some((client) => client.progressedAt(workload) > 0),
-      );
+      workloads.every((workload) => this.all.some((client) => client.progressedAt(workload) > 0));
     while (!hasBegun()) {
       if (machineMs() > deadline) throw new Error(`Not every workload had begun after ${START_WITHIN_MS} ms.`);
       await sleep(100);

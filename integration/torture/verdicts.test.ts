@@ -3,8 +3,8 @@ import { packToken } from '../../lib/queue/token.ts';
 import { weaknesses } from './canary.ts';
 import { floorsFor, MATRIX, shortfalls, withAuthentication } from './floors.ts';
 import { growthOf, judgeGrowth } from './growth.ts';
-import type { History, HistoryEvent } from './history.ts';
-import { judge, judgeRecovery, type Evidence } from './judgement.ts';
+import { workloads, type Exclusive, type History, type HistoryEvent } from './history.ts';
+import { judge, judgeRecovery, judgeStops, type Evidence } from './judgement.ts';
 import { reportOf } from './printout.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
 import { longestWaitMs, waitsOf } from './starvation.ts';
@@ -18,6 +18,40 @@ function historyOf(...events: HistoryEvent[]): History {
 }
 
 const rulesOf = (lines: readonly string[]): string[] => lines.map((line) => line.split(' ')[0] ?? '');
+
+test('each partition, and each turn at a key, is judged by itself', (t) => {
+  const holding = (client: string, workload: Exclusive, own: bigint, from: number): History => ({
+    client,
+    events: [
+      { kind: 'granted', workload, token: own, since: from - 1, at: from },
+      { kind: 'held', workload, token: own, at: from },
+      { kind: 'held', workload, token: own, at: from + 10 },
+    ],
+  });
+  const own = packToken({ epoch: 0, revision: 1n, handoff: 0 });
+  const rules = (...histories: History[]): string[] => rulesOf(judge(restored([], ...histories)).violations);
+  for (const [one, other] of [
+    ['partition 1', 'partition 2'],
+    ['turn a', 'turn b'],
+  ] as const) {
+    t.deepEqual(rules(holding('a.1', one, own, 10), holding('a.2', other, own, 15)), []);
+    t.deepEqual(rules(holding('a.1', one, own, 10), holding('a.2', one, own + 1n, 15)), ['L2/E1']);
+    t.deepEqual(rules(holding('a.1', one, own + 1n, 10), holding('a.2', one, own, 25)), ['L1', 'E2']);
+  }
+});
+
+test('an owner that does not go when it is told to is wrong', (t) => {
+  const stop = { ...call, workload: 'partition', what: 'stop' } as const;
+  const ended = (...settled: HistoryEvent[]): string[] => rulesOf(judgeStops(endedCalls(historyOf(stop, ...settled))));
+  t.deepEqual(ended({ kind: 'settled', id: 1, outcome: 'ok', at: 5 }), []);
+  t.deepEqual(ended(), [], 'its process was killed');
+  t.deepEqual(ended({ kind: 'settled', id: 1, outcome: 'unknown', code: 'WORK_STUCK', at: 5 }), ['P3']);
+});
+
+test('what still stands on leases with nobody left is wrong', (t) => {
+  const { violations } = judge({ ...restored([]), leftovers: ['torture/registry/services/7-a'] });
+  t.deepEqual(rulesOf(violations), ['L4']);
+});
 
 test('a counter that lost a write, went back, or took a stale token, is wrong', (t) => {
   const write = (token: bigint, value: number): { write: string; token: bigint; value: number } => ({
@@ -92,7 +126,7 @@ test('a double start, a start without a record, and a lost tick are wrong', (t) 
 });
 
 test('a workload of which nothing comes after a fault is named', (t) => {
-  const recovered = { lock: 1, shared: 1, election: 1, cache: 1, config: 1 };
+  const { schedule: _, ...recovered } = Object.fromEntries(workloads.map((each) => [each, 1]));
   const hits = [{ fault: 'cut', client: 'a', at: 0, until: 1, hit: true }];
   t.regex(judgeRecovery([{ hits, healedAt: 1, recovered }], 9_000).join(), /^L6 schedule: .* cut a$/);
 });
@@ -143,7 +177,16 @@ function restored(logs: readonly LoggedEvent[][], ...histories: History[]): Evid
       { clients: ['a.1'], log: before, records: [] },
       { clients: ['a.2'], log: after, records: [], backup: { revision: 1n, at: 15 } },
     ],
-    ...{ survivors: [], rounds: [], disturbances: [], faults: [], milestones: [], leftOut: [], authentications: 0 },
+    ...{
+      survivors: [],
+      rounds: [],
+      disturbances: [],
+      faults: [],
+      milestones: [],
+      leftOut: [],
+      leftovers: [],
+      authentications: 0,
+    },
     register: { guarded: nothing, bare: nothing },
     ...{ ttlMs: 3_000, patienceMs: 1, toldUntilMs: 0 },
   };
@@ -202,6 +245,29 @@ test('tokens that do not rise over a restore are wrong, and a revoked lease is t
   t.deepEqual([revoked(7n), revoked(8n)], [0, 1]);
 });
 
+test('members and records are held against the store of their own era', (t) => {
+  const member = JSON.stringify({ instanceId: 'a.2', address: 'a.2/1', metadata: { step: '0' } });
+  const registered = logged(2n, member, 'torture/registry/services/7-a');
+  const record = logged(3n, JSON.stringify({ value: 'v', by: 'a.2', token: '4096' }), 'torture/once/a');
+  const mark = logged(4n, '60', 'torture/mark');
+  const left: HistoryEvent[] = [
+    { kind: 'call', id: 1, workload: 'registry', what: 'leave', limitMs: 1_000, key: 'a.2/1', at: 50 },
+    { kind: 'settled', id: 1, outcome: 'ok', at: 55 },
+  ];
+  const shown: HistoryEvent = {
+    ...{ kind: 'shown', workload: 'registry', how: 'members', members: 'a.2/1 0', revision: 2n },
+    ...{ ageMs: 0, isRegistered: true, at: 1 },
+  };
+  const rules = (client: string, events: readonly HistoryEvent[], ...after: LoggedEvent[]): string[] =>
+    rulesOf(judge(restored([[], after], { client, events })).violations);
+  t.deepEqual(rules('a.2', left, registered, mark), ['G1']);
+  t.deepEqual(rules('a.2', left, registered), []);
+  t.deepEqual(rules('a.1', left, registered, mark), [], 'the backup brings it back');
+  t.deepEqual(rules('a.2', [shown], registered), []);
+  t.deepEqual(rules('a.1', [shown], registered), ['C1'], 'in its time there was nobody');
+  t.deepEqual(rules('a.2', [], record), ['O1', 'O1'], 'nobody had the turn, or did the work');
+});
+
 function living(...sizes: readonly (readonly [megabytes: number, handles: number])[]): History {
   return historyOf(
     ...sizes.map(([megabytes, handles], index): HistoryEvent => ({
@@ -230,7 +296,7 @@ test('a heap and handles that grow through a life are wrong, and those that go u
 
 test('a run that did nothing is told all that it lacks', (t) => {
   const nothing = reportOf({ ...restored([[], []]), faults: ['a cut'], milestones: ['a restore'] });
-  t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 16);
+  t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 23);
   t.is(shortfalls({ ...nothing, milestones: [], faults: [] }, floorsFor(0)).length, 0);
   t.regex(shortfalls(nothing, floorsFor(0)).join(), /0 of 1 hits of: a restore/);
 });
