@@ -20,7 +20,7 @@ export interface ClientOptions {
 export interface ClientStart extends Omit<ClientOptions, 'historyFile'> {
   readonly name: string;
   /** What each of its processes runs. @default 'client' */
-  readonly program?: 'client' | 'etcd3-client';
+  readonly program?: 'client' | 'etcd3-client' | 'careless-client';
   /** Its processes can call the collector, and write down what they need. @default false */
   readonly watchesResources?: boolean;
   /** Of etcd: it connects to each member through a proxy of its own. */

@@ -88,7 +88,7 @@ function onceEvidence(
 }
 
 /** Writes of which the log itself says when they were asked for: those of the cache, and the marks of the run. */
-function datedWrites(log: readonly LoggedEvent[], calls: readonly Ended[]): DatedWrite[] {
+export function datedWrites(log: readonly LoggedEvent[], calls: readonly Ended[]): DatedWrite[] {
   const askedAt = new Map(calls.flatMap(({ call }) => (call.what === 'put' ? [[call.value, call.at] as const] : [])));
   return log.flatMap((event) => {
     if (event.type !== 'put') return [];

@@ -302,10 +302,12 @@ test('a run that did nothing is told all that it lacks', (t) => {
 });
 
 test('a canary that lives through it shows a weak harness', (t) => {
-  const found = { faults: 9, writes: 9, lost: 1, lostUpdates: ['F3'], twoHolders: ['L2'], twoLeaders: ['E1'] };
+  const lines = { lostUpdates: ['F3'], twoHolders: ['L2'], twoLeaders: ['E1'], hastyLeaves: ['G1'] };
+  const found = { faults: 9, writes: 9, lost: 1, ...lines };
   t.deepEqual(weaknesses(found), []);
   t.is(weaknesses({ ...found, faults: 0 }).length, 1);
   t.is(weaknesses({ ...found, lostUpdates: [] }).length, 1);
   t.is(weaknesses({ ...found, twoHolders: [] }).length, 1);
   t.is(weaknesses({ ...found, twoLeaders: [] }).length, 1);
+  t.is(weaknesses({ ...found, hastyLeaves: [] }).length, 1);
 });
