@@ -5,8 +5,10 @@ import { CACHE } from './cache-work.ts';
 import { CONFIG } from './config-work.ts';
 import type { Era } from './eras.ts';
 import { judgeChanges, judgeReads, judgeServed, type Fact } from './following.ts';
-import { onceKeys, type History, type Workload } from './history.ts';
+import { onceKeys, partitions, type History, type Workload } from './history.ts';
 import { judgeLeaves, judgeShown, memberStates } from './members.ts';
+import { PARTITIONS } from './partition-work.ts';
+import { judgePlaces } from './places.ts';
 import { judgeOnce, onceRecord, type OnceEvidence } from './records.ts';
 import { REGISTRY } from './registry-work.ts';
 import { endedCalls, judgeWrites, type Ended } from './settling.ts';
@@ -50,11 +52,20 @@ export function judgeEra(era: Era, evidence: EraEvidence): TenureVerdict {
   const registry = keyspace.members('registry', REGISTRY);
   const states = memberStates(log, registry);
   const registrations = standsBelow(log, registry);
-  const once = judgeOnce(onceEvidence(era, evidence, { calls, revisionAfter }));
+  const onceSeen = onceEvidence(era, evidence, { calls, revisionAfter });
+  const once = judgeOnce(onceSeen);
   const violations = [
     ...writes('put', ['put'], cacheFacts),
     ...writes('config version', ['set', 'update'], configFacts),
     ...judgeTicks(present, records),
+    ...partitions.flatMap((partition, number) => {
+      const places = standsBelow(log, `${keyspace.queue('partition', PARTITIONS)}${number}/`);
+      return judgePlaces(partition, tenuresOf(present, partition), places, revisionAfter);
+    }),
+    ...onceKeys.flatMap((key) => {
+      const { tenures, turns } = onceSeen;
+      return judgePlaces(`turn ${key}`, tenures.get(key) ?? [], turns.get(key) ?? [], revisionAfter);
+    }),
     ...once.violations,
     ...present.flatMap((history) => {
       const untilMs = survivors.includes(history.client) ? toldUntilMs : undefined;

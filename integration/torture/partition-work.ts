@@ -3,7 +3,7 @@ import { machineMs } from '../election/machine-clock.ts';
 import { upTo, type Client } from './exclusive-work.ts';
 import { partitions } from './history.ts';
 
-const NAME = 'orders';
+export const PARTITIONS = 'orders';
 const SHORTEST_TERM_MS = 2_000;
 const LONGEST_TERM_MS = 15_000;
 const AWAY_MS = 500;
@@ -12,7 +12,7 @@ const WIND_UP_MS = 200;
 
 /** Owns its share of the partitions for a while, goes in an orderly way, and comes back. */
 export async function partitionWork({ coordinator, recorder, deadlineMs }: Client): Promise<never> {
-  const orders = coordinator.partitions(NAME, { count: partitions.length });
+  const orders = coordinator.partitions(PARTITIONS, { count: partitions.length });
   for (;;) {
     const term = new AbortController();
     const begunAt = machineMs();

@@ -29,7 +29,9 @@ test('each partition, and each turn at a key, is judged by itself', (t) => {
     ],
   });
   const own = packToken({ epoch: 0, revision: 1n, handoff: 0 });
-  const rules = (...histories: History[]): string[] => rulesOf(judge(restored([], ...histories)).violations);
+  const queues = ['partition/orders/1', 'partition/orders/2', 'once-turn/a', 'once-turn/b'];
+  const log = queues.map((queue) => logged(1n, '', `torture/${queue}/7-x`));
+  const rules = (...histories: History[]): string[] => rulesOf(judge(restored([log, log], ...histories)).violations);
   for (const [one, other] of [
     ['partition 1', 'partition 2'],
     ['turn a', 'turn b'],
@@ -37,6 +39,7 @@ test('each partition, and each turn at a key, is judged by itself', (t) => {
     t.deepEqual(rules(holding('a.1', one, own, 10), holding('a.2', other, own, 15)), []);
     t.deepEqual(rules(holding('a.1', one, own, 10), holding('a.2', one, own + 1n, 15)), ['L2/E1']);
     t.deepEqual(rules(holding('a.1', one, own + 1n, 10), holding('a.2', one, own, 25)), ['L1', 'E2']);
+    t.deepEqual(rules(holding('a.1', one, own + 4_096n, 10)), ['L2'], 'the store knows nothing of it');
   }
 });
 
