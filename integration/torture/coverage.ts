@@ -11,7 +11,7 @@ export interface Cell {
 }
 
 /** A cell with fewer hits does not count. */
-export const LEAST_HITS = 2;
+const LEAST_HITS = 2;
 
 const LEASE_FAULTS = new Set<string>(
   [...clientFaults, ...etcdFaults].flatMap(({ name, touchesLeases }) => (touchesLeases === true ? [name] : [])),
