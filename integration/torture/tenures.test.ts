@@ -60,6 +60,21 @@ test('a deposed leader of etcd excuses what it can have done, and not for ever',
   t.deepEqual([excused(10, 16_000, 'a deposed leader'), excused(10, 18_000, 'a woken leader')], [0, 0]);
 });
 
+test('who learns of a turn after the next one, when its lease was revoked meanwhile, is excused one delivery', (t) => {
+  const judged = (ms: number, at: number): readonly string[] => {
+    const tenures = [tenure('a', 2n, 1_000, 2_000, 0), tenure('b', 1n, 1_060, 1_000 + ms, 0)];
+    const { violations, allowed } = judgeTenures('lock', {
+      ...calm,
+      tenures,
+      disturbances: [{ why: 'a woken leader', at }],
+    });
+    return [...rulesOf(violations), ...allowed.map(() => 'allowed')];
+  };
+  t.deepEqual(judged(70, 800), ['allowed', 'allowed']);
+  t.deepEqual(judged(260, 800), ['E2', 'L2/E1'], 'for too long');
+  t.deepEqual(judged(70, 1_010), ['E2', 'L2/E1'], 'later');
+});
+
 test('a deposition of which only the span is known excuses from its beginning to its end', (t) => {
   const excused = (at: number, until: number): number => {
     const tenures = [tenure('a', 1n, 1_000, 20_400, 0), tenure('b', 2n, 20_000, 30_000, 0)];
