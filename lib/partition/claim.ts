@@ -12,10 +12,10 @@ import { HeldPartition } from './held-partition.ts';
 export type PartitionWork = (partition: number, held: HeldPartition) => unknown;
 
 /** After work that ended by itself, or a loss. One that lasted begins anew at the base. */
-const AGAIN = { baseMs: 200, capMs: 10_000 };
+const AGAIN = { baseMs: 200, capMs: 5_000 };
 
 /** As work counts that did last: longer than the longest wait. */
-const LASTING_MS = 20_000;
+const LASTING_MS = 10_000;
 
 /**
  * This process's claim on one partition that falls to it: queues for it, works while it has it, and queues again, until it is told to

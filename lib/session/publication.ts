@@ -33,7 +33,7 @@ interface State {
 const MOST_FORMER = 50;
 
 /** After something could not be said. */
-const RETRY = { baseMs: 500, capMs: 15_000 };
+const RETRY = { baseMs: 500, capMs: 5_000 };
 
 /**
  * Something that this process says for as long as it lives: that it is a member, which version it serves. It stands under a key on the
