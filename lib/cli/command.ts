@@ -1,3 +1,4 @@
+import type { CompleteOptions } from '../coordinator-options.ts';
 import type { Coordinator } from '../coordinator.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Output } from './output.ts';
@@ -44,6 +45,8 @@ export interface Call {
   readonly input: () => Promise<string>;
   /** A coordinator by the common options, which is closed when the command has ended. Connects in the background. */
   readonly coordinator: (options?: ConnectOptions) => Coordinator;
+  /** What a coordinator would be made of. */
+  readonly settings: () => CompleteOptions;
 }
 
 export interface Command {

@@ -9,6 +9,7 @@ import { configRollout } from './config/rollout.ts';
 import { configSet } from './config/set.ts';
 import { configWatch } from './config/watch.ts';
 import { dev } from './dev.ts';
+import { doctor } from './doctor/doctor.ts';
 import { elect } from './elect.ts';
 import { epochGet, epochSet } from './epoch.ts';
 import { lock } from './lock.ts';
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   lock,
   elect,
   status,
+  doctor,
   configGet,
   configSet,
   configDelete,

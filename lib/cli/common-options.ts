@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { CoordinatorOptions } from '../coordinator-options.ts';
+import { completeOptions, type CompleteOptions, type CoordinatorOptions } from '../coordinator-options.ts';
 import { createCoordinator, type Coordinator } from '../coordinator.ts';
 import { UsageError, type ConnectOptions, type GivenOptions, type OptionSpecs } from './command.ts';
 
@@ -32,6 +32,11 @@ export function connectBy(
   connectOptions: ConnectOptions = {},
 ): Coordinator {
   return createCoordinator({ ...coordinatorOptions(options, environment), ...requestBy(connectOptions) });
+}
+
+/** What {@link connectBy} would make a coordinator of. Throws as it does. */
+export function settingsBy(options: GivenOptions, environment: NodeJS.ProcessEnv): CompleteOptions {
+  return completeOptions(coordinatorOptions(options, environment));
 }
 
 /** As a coordinator has it. */

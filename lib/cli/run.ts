@@ -2,7 +2,7 @@ import type { Coordinator } from '../coordinator.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { commandOf, takeApart } from './command-line.ts';
 import { UsageError, type Command, type ConnectOptions } from './command.ts';
-import { connectBy } from './common-options.ts';
+import { connectBy, settingsBy } from './common-options.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { helpOf, overview } from './help.ts';
 import { Output, type Sink } from './output.ts';
@@ -54,6 +54,7 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
       timeoutMs,
       input,
       coordinator,
+      settings: () => settingsBy(options, environment),
     });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return EXIT.no;

@@ -1,9 +1,10 @@
 import type { Contender, SharedHolder } from '../queue/inspect.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Survey, SurveyedConfig, SurveyedQueue } from '../survey/survey.ts';
+import { client } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { showDuration, type Output } from './output.ts';
+import { oneLine, showDuration, type Output } from './output.ts';
 
 /** How often `--watch` looks, in milliseconds: one transaction each. */
 const LOOK_MS = 1_000;
@@ -23,7 +24,7 @@ export const status: Command = {
   takes: { least: 0, most: 0 },
   run: async (call) => {
     const { options, output, signal } = call;
-    const coordinator = call.coordinator();
+    const coordinator = client(call);
     await coordinator.ready({ timeoutMs: call.timeoutMs, signal });
     const isWatched = options.flag('watch');
     for (;;) {
@@ -54,9 +55,9 @@ function show({ revision, epoch, sessions, queues, registries, configs, jobs }: 
     ['REGISTRY', 'MEMBER', 'ADDRESS'],
     registries.flatMap(({ name, kind, members }) =>
       members.map(({ instanceId, address }) => [
-        kind === 'registry' ? name : `${name} (partitions)`,
-        instanceId,
-        address,
+        oneLine(kind === 'registry' ? name : `${name} (partitions)`),
+        oneLine(instanceId),
+        oneLine(address),
       ]),
     ),
   );
@@ -64,7 +65,7 @@ function show({ revision, epoch, sessions, queues, registries, configs, jobs }: 
   table(
     output,
     ['SCHEDULE', 'STATE'],
-    jobs.map(({ name, isPaused }) => [name, isPaused ? output.styled('yellow', 'paused') : 'runs']),
+    jobs.map(({ name, isPaused }) => [oneLine(name), isPaused ? output.styled('yellow', 'paused') : 'runs']),
   );
 }
 
@@ -76,10 +77,10 @@ function table(output: Output, head: readonly string[], rows: readonly (readonly
 
 function rowsOf({ kind, name, holders, waiters }: SurveyedQueue, wallMs: number): readonly (readonly string[])[] {
   const waiting = waitersText(waiters, wallMs);
-  if (holders.length === 0) return [[kind, name, '', '', '', waiting]];
+  if (holders.length === 0) return [[kind, oneLine(name), '', '', '', waiting]];
   return holders.map((holder, index) => [
     kind,
-    holder.slot === undefined ? name : `${name} slot ${holder.slot}`,
+    oneLine(holder.slot === undefined ? name : `${name} slot ${holder.slot}`),
     nameOf(holder),
     since(holder, wallMs),
     holder.token.toString(),
@@ -95,7 +96,7 @@ function waitersText(waiters: readonly Contender[], wallMs: number): string {
 
 /** Clients other than ours say nothing of themselves. */
 function nameOf({ instanceId, lease }: Contender | SharedHolder): string {
-  return instanceId ?? `lease ${lease}`;
+  return oneLine(instanceId ?? `lease ${lease}`);
 }
 
 function since({ askedAt }: Contender, wallMs: number): string {
@@ -105,7 +106,7 @@ function since({ askedAt }: Contender, wallMs: number): string {
 function configRow({ name, version, reports }: SurveyedConfig): readonly string[] {
   const instances = reports.map(({ instanceId, applied, refused }) => {
     const behind = refused === undefined ? '' : ` (refused ${refused.version ?? '?'}: ${refused.reason})`;
-    return `${instanceId} ${applied ?? 'none'}${behind}`;
+    return oneLine(`${instanceId} ${applied ?? 'none'}${behind}`);
   });
-  return [name, String(version), instances.join(', ')];
+  return [oneLine(name), String(version), instances.join(', ')];
 }

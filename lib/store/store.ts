@@ -99,6 +99,10 @@ export interface StatusResponse {
   readonly revision: bigint;
   /** The server's own version, such as `3.5.16`. */
   readonly version: string;
+  /** What its database takes on its disk. */
+  readonly dbSizeBytes: number;
+  /** Whether it knows a leader. */
+  readonly hasLeader: boolean;
 }
 
 export interface WatchRequest {

@@ -8,6 +8,8 @@ export const callCases: readonly ContractCase[] = [
       const status = await store.status(call);
       t.is(status.revision, revision);
       t.true(/^3\.\d+\.\d+/.test(status.version), status.version);
+      t.true(status.dbSizeBytes >= 0);
+      t.true(status.hasLeader);
     },
   },
   {

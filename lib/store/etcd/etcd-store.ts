@@ -155,6 +155,8 @@ class EtcdStore implements Store {
     return this.#calls.call('read', 'status', {}, options, (response) => ({
       revision: revisionOf(response),
       version: response.version,
+      dbSizeBytes: Number(response.dbSize),
+      hasLeader: BigInt(response.leader) !== 0n,
     }));
   }
 

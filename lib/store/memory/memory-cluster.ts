@@ -321,7 +321,7 @@ export class MemoryCluster {
       case 'leaseKeys':
         return this.#leaseKeys(call.lease);
       case 'status':
-        return { revision, version: this.#version };
+        return { revision, version: this.#version, dbSizeBytes: 0, hasLeader: true };
       case 'watch':
         return undefined;
     }

@@ -1,0 +1,53 @@
+import test from 'ava';
+import { createCoordinator } from '../../lib/index.ts';
+import { testedVersions } from '../lock/support/clients.ts';
+import { EtcdServer } from '../servers/etcd-server.ts';
+import { HoldfastProcess } from './holdfast-process.ts';
+
+interface Finding {
+  readonly about: string;
+  readonly level: string;
+  readonly fact: string;
+  readonly advice?: string;
+}
+
+async function examine(
+  ...words: string[]
+): Promise<{ readonly code: number | null; readonly findings: readonly Finding[] }> {
+  await using holdfast = new HoldfastProcess(['doctor', '--json', '--namespace', 'test', ...words], {});
+  const { code, out } = await holdfast.ended;
+  const lines = out.split('\n').filter((line) => line !== '');
+  return { code, findings: lines.map((line) => JSON.parse(line) as Finding) };
+}
+
+for (const version of testedVersions) {
+  test(`etcd ${version}: doctor tells members, versions, space, access, history, latency and sessions`, async (t) => {
+    await using server = await EtcdServer.start({ version });
+    const levelOf = (findings: readonly Finding[], about: string) =>
+      findings.filter((finding) => finding.about === about).map(({ level }) => level);
+
+    const healthy = await examine('--endpoints', server.endpoint);
+    t.is(healthy.code, 0, JSON.stringify(healthy.findings));
+    t.deepEqual(levelOf(healthy.findings, 'members'), ['fine', 'note']);
+    t.is(levelOf(healthy.findings, 'version')[0], version === '3.4' ? 'warning' : 'fine');
+    for (const about of ['space', 'access', 'history', 'session', 'queues']) {
+      t.deepEqual(levelOf(healthy.findings, about), ['fine'], about);
+    }
+    t.is(levelOf(healthy.findings, 'latency').length, 1);
+
+    const half = await examine('--endpoints', `${server.endpoint},http://127.0.0.1:1`, '--timeout', '2s');
+    t.is(half.code, 0);
+    t.deepEqual(levelOf(half.findings, 'members'), ['warning', 'warning']);
+
+    /* A TTL that etcd does not grant. */
+    await using short = createCoordinator({ endpoints: server.endpoint, session: { ttlMs: 1_000 } });
+    await short.ready();
+    const asked = await examine('--endpoints', server.endpoint, '--ttl', '1s');
+    t.is(levelOf(asked.findings, 'session')[0], short.session?.ttlMs === 1_000 ? 'fine' : 'warning');
+
+    await server.stop({ signal: 'SIGKILL' });
+    const cut = await examine('--endpoints', server.endpoint, '--timeout', '500ms');
+    t.is(cut.code, 69);
+    t.is(levelOf(cut.findings, 'members')[0], 'problem');
+  });
+}

@@ -1,0 +1,114 @@
+import type { CompleteOptions } from '../../coordinator-options.ts';
+import { silentLogger } from '../../runtime/logger.ts';
+import { systemRuntime } from '../../runtime/runtime.ts';
+import { createEtcdStore } from '../../store/etcd/etcd-store.ts';
+import type { Store } from '../../store/store.ts';
+import { client } from '../client.ts';
+import type { Call, Command } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { oneLine, type Output } from '../output.ts';
+import { examineHistory, examineLatency, examineWriting } from './cluster.ts';
+import type { Finding } from './finding.ts';
+import { examineMembers, type Member } from './members.ts';
+import { judgeNamespace } from './namespace.ts';
+
+/** For one question to one member, where --timeout says nothing. */
+const TIMEOUT_MS = 3_000;
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'Looks at this deployment, and says what is wrong with it and what to do',
+  usage: '',
+  details:
+    'Members and their versions, space and alarms, the latency against the TTL, permissions, history, TLS, who is stuck in a queue, whose clock is\n' +
+    'ahead, which config has been refused. Writes nothing but a session of its own. Ends with 1 if there is a problem.',
+  examples: [
+    'holdfast doctor',
+    'holdfast doctor --json | jq \'select(.level != "fine")\'',
+    'holdfast doctor --ttl 5s   # is that enough here?',
+  ],
+  takes: { least: 0, most: 0 },
+  run: async (call) => {
+    const settings = call.settings();
+    const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
+    const members = settings.endpoints.map((endpoint) => ({ endpoint, store: storeOf(settings, [endpoint]) }));
+    const all = storeOf(settings, settings.endpoints);
+    const isProblem = { yes: false };
+    const tell = (findings: readonly Finding[]): void => {
+      for (const finding of findings) {
+        if (finding.level === 'problem') isProblem.yes = true;
+        show(call.output, finding);
+      }
+    };
+    try {
+      const found = await examineMembers(members, timeoutMs);
+      tell([...found, ...transport(settings)]);
+      if (isCutOff(found)) return EXIT.outage;
+      const { clock, signal } = call;
+      const { keyspace, ttlMs } = settings;
+      const examination = { clock, store: all, keyspace, ttlMs, timeoutMs, signal };
+      const writing = await examineWriting(examination);
+      tell(writing);
+      tell([await examineHistory(examination)]);
+      if (writing.every(({ level }) => level === 'fine')) {
+        tell([await examineLatency(examination)]);
+        tell(await examineNamespace(call, settings));
+      }
+      return isProblem.yes ? EXIT.no : EXIT.ok;
+    } finally {
+      await Promise.all([all, ...members.map(({ store }: Member) => store)].map((store) => store.close()));
+    }
+  },
+};
+
+async function examineNamespace(call: Call, { ttlMs }: CompleteOptions): Promise<readonly Finding[]> {
+  const coordinator = client(call);
+  await coordinator.ready({ timeoutMs: call.timeoutMs, signal: call.signal });
+  const grantedMs = coordinator.session?.ttlMs ?? ttlMs;
+  const about = 'session';
+  const session: Finding =
+    grantedMs === ttlMs
+      ? { about, level: 'fine', fact: `a session of ${ttlMs / 1_000} s was granted as asked` }
+      : {
+          about,
+          level: 'warning',
+          fact: `a session of ${ttlMs / 1_000} s was asked for, and ${grantedMs / 1_000} s were granted`,
+          advice: 'etcd grants no less than it needs to elect a leader: what a process held outlives it by that.',
+        };
+  return [session, ...judgeNamespace(await coordinator.survey({ signal: call.signal }), call.clock.now().wallMs)];
+}
+
+function transport({ endpoints }: CompleteOptions): readonly Finding[] {
+  const plain = endpoints.filter(
+    (endpoint) => endpoint.startsWith('http:') && !/\/\/(?:localhost|127\.|\[::1\])/.test(endpoint),
+  );
+  if (plain.length === 0) return [];
+  return [
+    {
+      about: 'TLS',
+      level: 'warning',
+      fact: `the way to ${plain.join(', ')} is neither private nor proved`,
+      advice: 'Whoever is on it can take locks and read config. Use https endpoints and --ca-file.',
+    },
+  ];
+}
+
+function isCutOff(findings: readonly Finding[]): boolean {
+  return findings.some(({ about, level }) => about === 'members' && level === 'problem');
+}
+
+function storeOf({ auth, tls }: CompleteOptions, endpoints: readonly string[]): Store {
+  return createEtcdStore(systemRuntime(silentLogger), { endpoints, auth, tls });
+}
+
+const STYLES = { fine: 'green', note: 'dim', warning: 'yellow', problem: 'red' } as const;
+
+function show(output: Output, finding: Finding): void {
+  if (output.isJson) {
+    output.json(finding);
+    return;
+  }
+  const { about, level, fact, advice } = finding;
+  output.line(`${output.styled(STYLES[level], level.padEnd(8))} ${about.padEnd(9)} ${oneLine(fact)}`);
+  if (advice !== undefined) output.line(`${' '.repeat(19)}${oneLine(advice)}`);
+}
