@@ -1,6 +1,7 @@
 // What `npm test` leaves to `npm run test:long`, which CI runs as well: `npm test` is to be done within five minutes on two processors.
 export const long = [
   'integration/cache/on-demand.test.ts',
+  'integration/cli/commands.test.ts',
   'integration/cli/under.test.ts',
   'integration/demo.test.ts',
   'integration/differential/differential.test.ts',
@@ -15,5 +16,6 @@ export const long = [
   'integration/schedule/failover.test.ts',
   'integration/schedule/year.test.ts',
   'integration/servers/partitions.test.ts',
+  'integration/store/discovery.test.ts',
   'integration/store/model.test.ts',
 ];

@@ -14,6 +14,7 @@ import type { Replica } from '../replica/replica.ts';
 import type { Replicas, ReplicaShare } from '../replica/replicas.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { sleep } from '../runtime/clock.ts';
+import { tell } from '../runtime/diagnostics.ts';
 import { Latest } from '../sequence/latest.ts';
 import { mapped } from '../sequence/mapped.ts';
 import type { Sequence } from '../sequence/sequence.ts';
@@ -27,7 +28,7 @@ import {
   type ConfigWriter,
   type Expected,
 } from './config-writer.ts';
-import { unseal } from './envelope.ts';
+import { unseal, versionOf } from './envelope.ts';
 import type { Rollout, RolloutReport } from './rollout.ts';
 import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
 
@@ -252,6 +253,7 @@ export class Config<Input, Output> implements AsyncDisposable {
       this.#opened = stored;
       this.#known.set({ is: 'good', entry });
       this.#context.rollout.applied(entry.version);
+      tell('config', { config: this.name, version: entry.version });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#context.runtime.logger.error(`An invalid version was refused, the last good one stays: ${reason}`, {
@@ -260,6 +262,7 @@ export class Config<Input, Output> implements AsyncDisposable {
         revision: stored.modRevision,
       });
       this.#context.rollout.refused(stored, reason);
+      tell('config', { config: this.name, version: versionOf(stored), refused: reason });
     }
   }
 

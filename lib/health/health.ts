@@ -9,6 +9,7 @@
  * - degraded: nothing that rests on the lease can be trusted any more; calls fail fast, which is the breaker for etcd.
  */
 import { elapsedMs, type Instant } from '../runtime/clock.ts';
+import { tell } from '../runtime/diagnostics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Latest } from '../sequence/latest.ts';
 import { mapped } from '../sequence/mapped.ts';
@@ -150,6 +151,7 @@ export class Health {
         before: before.state,
         reason,
       });
+      tell('health', { state, before: before.state, reason });
     }
     this.#situation.set({ state, since, reason });
   }

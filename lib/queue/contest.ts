@@ -14,6 +14,7 @@ import type { Keeping, LineIdentity } from './custody.ts';
 import type { Departure } from './departure.ts';
 import { inspectQueue, type QueueReport, type Reading } from './inspect.ts';
 import type { JoinOptions } from './line.ts';
+import { narrated } from './narration.ts';
 import type { Tenure } from './tenure.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
@@ -47,12 +48,16 @@ export class Contest {
 
   /** Waits for its turn. Rejects as {@link WaitQueue.join} does. */
   join(options: JoinOptions): Promise<Tenure> {
-    return this.#context.queue.join(this.identity, options);
+    const { runtime, queue } = this.#context;
+    return narrated(runtime.clock, this.identity.prefix, () => queue.join(this.identity, options));
   }
 
   /** Only if nobody has it or waits for it. Rejects with CoordinationUnavailableError after the request's deadline. */
   tryJoin(caller: AbortSignal | undefined, keeping: Keeping = {}): Promise<Tenure | undefined> {
-    return this.ask(caller, (signal) => this.#context.queue.tryJoin(this.identity, signal, keeping));
+    const { runtime, queue } = this.#context;
+    return narrated(runtime.clock, this.identity.prefix, () =>
+      this.ask(caller, (signal) => queue.tryJoin(this.identity, signal, keeping)),
+    );
   }
 
   /** Who has it and who waits for it, read through raft. */

@@ -19,6 +19,7 @@
  */
 import { abortable, linkSignals } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
+import { tell } from '../runtime/diagnostics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { follow, revisionOf } from '../store/follow.ts';
 import type { Openings } from '../store/openings.ts';
@@ -202,6 +203,7 @@ export class Replica {
     const where = 'prefix' in this.#options.span ? this.#options.span.prefix : this.#options.span.key;
     if (error instanceof HistoryChanged || (error instanceof StoreError && error.reason === 'compacted')) {
       logger.warn('A replica lists again', { event: 'replica.resync', span: where, reason: error.message });
+      tell('resync', { span: where, reason: error.message });
       return;
     }
     this.#failure = error instanceof StoreError ? error : new StoreError('internal', 'transient', String(error));

@@ -3,6 +3,7 @@ import { LimitExceededError } from '../errors.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { linkSignals } from '../runtime/abort.ts';
 import { sleep } from '../runtime/clock.ts';
+import { tell } from '../runtime/diagnostics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Claimed, Ending, Ledger } from './ledger.ts';
 import { errorText } from './record.ts';
@@ -114,6 +115,7 @@ export class Runs {
     if (overtime.signal.aborted) failure = { error: overtime.signal.reason };
     if (failure === undefined) {
       logger.debug('A run has finished', { event: 'schedule.finished', job: this.#name, tick, durationMs });
+      tell('run', { job: this.#name, state: 'finished', tookMs: durationMs });
       return { state: 'finished', durationMs };
     }
     const error = errorText(failure.error);
@@ -127,7 +129,9 @@ export class Runs {
       durationMs,
       error,
     });
-    return { state: isCutOff ? 'abandoned' : 'failed', durationMs, error, ...(isRetryDue ? { isRetryDue } : {}) };
+    const state = isCutOff ? 'abandoned' : 'failed';
+    tell('run', { job: this.#name, state, tookMs: durationMs });
+    return { state, durationMs, error, ...(isRetryDue ? { isRetryDue } : {}) };
   }
 
   /** Resolves to the revision. Repeats for as long as it takes, across outages and terms: the work is done, whoever leads now. */

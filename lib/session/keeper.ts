@@ -3,12 +3,13 @@ import { ClosedError } from '../errors.ts';
 import type { Health } from '../health/health.ts';
 import { abortable, onAbort } from '../runtime/abort.ts';
 import { elapsedMs, sleep } from '../runtime/clock.ts';
+import { tell } from '../runtime/diagnostics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import { auditSession } from './audit.ts';
-import type { Keyspace } from './keyspace.ts';
+import { leaseHex, type Keyspace } from './keyspace.ts';
 import { saysLeaseIsGone, Session } from './session.ts';
 
 export interface KeeperOptions {
@@ -156,6 +157,7 @@ export class SessionKeeper {
           lease: session.lease,
           ttlMs: session.ttlMs,
         });
+        tell('session', { is: 'opened', lease: leaseHex(session.lease) });
         for (const waiter of [...this.#waiters]) waiter.resolve(session);
         await ended(session.signal);
         this.#session = undefined;
@@ -166,6 +168,7 @@ export class SessionKeeper {
           lease: session.lease,
           reason: reason.message,
         });
+        tell('session', { is: 'lost', lease: leaseHex(session.lease), reason: reason.message });
         this.#bidFarewell(session);
       } catch (error) {
         if (signal.aborted) return;

@@ -2,6 +2,8 @@ import { DelegateBackoff, handleType, retry, type IRetryBackoffContext, type Ret
 import { fullJitterMs } from '../../resilience/backoff.ts';
 import { Bulkhead } from '../../resilience/bulkhead.ts';
 import { RetryBudget } from '../../resilience/retry-budget.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { isHeard, sinceMs, tell, type CallEvent } from '../../runtime/diagnostics.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { StoreError } from '../store-error.ts';
 import type { CallOptions } from '../store.ts';
@@ -42,6 +44,7 @@ export class UnaryCalls {
   readonly #budget: RetryBudget;
   readonly #reads: RetryPolicy;
   readonly #open: OpenCalls;
+  readonly #clock: Clock;
 
   constructor(
     runtime: Runtime,
@@ -51,6 +54,7 @@ export class UnaryCalls {
     { maxInFlight }: { readonly maxInFlight: number },
   ) {
     this.#open = open;
+    this.#clock = runtime.clock;
     this.#members = members;
     this.#authentication = authentication;
     this.#bulkhead = new Bulkhead(maxInFlight);
@@ -64,6 +68,31 @@ export class UnaryCalls {
 
   /** `understand` makes the port's answer of etcd's; where it fails, the call does. */
   call<M extends UnaryMethod, T>(
+    kind: CallKind,
+    method: M,
+    request: UnaryMethods[M]['request'],
+    options: CallOptions,
+    understand: (response: UnaryMethods[M]['response']) => T,
+  ): Promise<T> {
+    const run = () => this.#run(kind, method, request, options, understand);
+    return isHeard('call') ? this.#timed(method, run) : run();
+  }
+
+  async #timed<T>(method: UnaryMethod, run: () => Promise<T>): Promise<T> {
+    const begunAt = this.#clock.now();
+    const over = (outcome: CallEvent['outcome']): void =>
+      tell('call', { method, tookMs: sinceMs(this.#clock, begunAt), outcome });
+    try {
+      const answer = await run();
+      over('ok');
+      return answer;
+    } catch (error) {
+      over(error instanceof StoreError ? error.outcome : 'aborted');
+      throw error;
+    }
+  }
+
+  #run<M extends UnaryMethod, T>(
     kind: CallKind,
     method: M,
     request: UnaryMethods[M]['request'],

@@ -1,0 +1,45 @@
+import { HoldfastError } from '../errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { isHeard, sinceMs, tell } from '../runtime/diagnostics.ts';
+import { decodePath } from '../session/keyspace.ts';
+import type { Tenure } from './tenure.ts';
+
+/** Tells whoever listens what becomes of a wish for a queue: how long it was waited for, and for how long it was had. */
+export function narrated<T extends Tenure | undefined>(
+  clock: Clock,
+  prefix: string,
+  wish: () => Promise<T>,
+): Promise<T> {
+  return isHeard('granted') || isHeard('ended') || isHeard('refused') ? narrate(clock, prefix, wish) : wish();
+}
+
+async function narrate<T extends Tenure | undefined>(clock: Clock, prefix: string, wish: () => Promise<T>): Promise<T> {
+  const [kind = '', ...rest] = prefix.split('/').slice(1, -1);
+  const name = decodePath(rest.join('/'));
+  const begunAt = clock.now();
+  try {
+    const tenure = await wish();
+    if (tenure === undefined) tell('refused', { kind, name, waitedMs: sinceMs(clock, begunAt), code: 'TAKEN' });
+    else accompany(clock, { kind, name, token: tenure.token, waitedMs: sinceMs(clock, begunAt) }, tenure);
+    return tenure;
+  } catch (error) {
+    const code = error instanceof HoldfastError ? error.code : 'ABORTED';
+    tell('refused', { kind, name, waitedMs: sinceMs(clock, begunAt), code });
+    throw error;
+  }
+}
+
+function accompany(
+  clock: Clock,
+  granted: { readonly kind: string; readonly name: string; readonly token: bigint; readonly waitedMs: number },
+  tenure: Tenure,
+): void {
+  tell('granted', granted);
+  const { kind, name, token } = granted;
+  const heldSince = clock.now();
+  void tenure.ended.then(() => {
+    const loss = tenure.loss()?.message;
+    const heldMs = sinceMs(clock, heldSince);
+    tell('ended', { kind, name, token, heldMs, ...(loss === undefined ? {} : { loss }) });
+  });
+}
