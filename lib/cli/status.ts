@@ -41,10 +41,15 @@ export const status: Command = {
   },
 };
 
-function show({ revision, epoch, sessions, queues, registries, configs, jobs }: Survey, { output, clock }: Call): void {
+function show(
+  { revision, epoch, sessions, queues, registries, configs, jobs, incomplete }: Survey,
+  { output, clock }: Call,
+): void {
   const { wallMs } = clock.now();
   /* Our own session is one of them, and holds nothing. */
   output.line(`revision ${revision}, epoch ${epoch}, ${sessions.length} sessions`);
+  if (incomplete.length > 0)
+    output.line(output.styled('yellow', `there is more than is shown of: ${incomplete.join(', ')}`));
   table(
     output,
     ['WHAT', 'NAME', 'HOLDER', 'FOR', 'TOKEN', 'WAITING'],

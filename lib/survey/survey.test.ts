@@ -68,9 +68,18 @@ test('a survey is one transaction, and says when it could not be had', async (t)
   const survey = await world.settle(coordinator.survey());
   t.deepEqual(calls, ['transact']);
   t.deepEqual(survey.queues, []);
+  t.deepEqual(survey.incomplete, []);
   world.cluster.stop();
   await t.throwsAsync(world.settle(coordinator.survey()), { instanceOf: CoordinationUnavailableError });
   world.cluster.start();
   await world.settle(coordinator.close());
   await t.throwsAsync(coordinator.survey(), { instanceOf: ClosedError });
+});
+
+test('a namespace of more keys than anybody can look at says that it is not all', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  for (let index = 0; index <= 10_000; index += 1) world.cluster.put(`test/registry/big/${index}`, '{}');
+  const survey = await world.settle(coordinator.survey());
+  t.deepEqual(survey.incomplete, ['registry']);
 });

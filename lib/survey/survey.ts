@@ -62,6 +62,8 @@ export interface Survey {
   readonly registries: readonly SurveyedRegistry[];
   readonly configs: readonly SurveyedConfig[];
   readonly jobs: readonly SurveyedJob[];
+  /** Kinds of which there are more than 10,000 keys: the rest of them is not in here. */
+  readonly incomplete: readonly string[];
 }
 
 const QUEUES: readonly QueueKind[] = ['lock', 'election', 'schedule', 'semaphore', 'rwlock', 'partition', 'once-turn'];
@@ -83,6 +85,10 @@ export async function survey(
   const [first, ...others] = Object.values(ranges) as [RangeRequest, ...RangeRequest[]];
   const ask = () => store.transact(rangeThroughRaft(first, ...others), call);
   const { revision, responses } = await repeat(runtime, repetition, ask, { signal });
+  const incomplete = Object.keys(ranges).filter((_, index) => {
+    const response = responses[index];
+    return response?.type === 'range' && response.count > response.entries.length;
+  });
   const found = Object.fromEntries(
     Object.keys(ranges).map((name, index) => [name, entriesOf(responses[index])]),
   ) as Readonly<Record<keyof ReturnType<typeof rangesOf>, readonly KeyValue[]>>;
@@ -97,6 +103,7 @@ export async function survey(
     registries: REGISTRIES.flatMap((kind) => registriesOf(kind, found[kind], keyspace.kind(kind))),
     configs: configsOf(found.history, keyspace.kind('config-history'), found.rollout, keyspace.kind('config-rollout')),
     jobs: jobsOf(found.jobs, keyspace.kind('schedule-job')),
+    incomplete,
   });
 }
 

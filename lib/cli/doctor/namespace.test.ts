@@ -5,7 +5,16 @@ import { judgeNamespace } from './namespace.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 
-const nothing: Survey = { revision: 9n, epoch: 0, sessions: [], queues: [], registries: [], configs: [], jobs: [] };
+const nothing: Survey = {
+  revision: 9n,
+  epoch: 0,
+  sessions: [],
+  queues: [],
+  registries: [],
+  configs: [],
+  jobs: [],
+  incomplete: [],
+};
 
 function holder(instanceId: string | undefined, askedAgoMs: number | undefined): SharedHolder {
   const askedAt = askedAgoMs === undefined ? undefined : new Date(NOW - askedAgoMs);
