@@ -25,7 +25,6 @@ import { Partitions, type PartitionContext } from './partition/partitions.ts';
 import { EpochSetting, type SetEpochOptions } from './queue/epoch-setting.ts';
 import type { RegistryOptions } from './registry/registry-options.ts';
 import { Registry } from './registry/registry.ts';
-import { ReaderCalls } from './replica/reader-calls.ts';
 import { DeadlineReached, settledWithin, withinDeadline } from './runtime/deadline.ts';
 import { systemFiles, type Files } from './runtime/files.ts';
 import { systemRuntime, type Runtime } from './runtime/runtime.ts';
@@ -36,6 +35,7 @@ import type { JobReport } from './schedule/roster.ts';
 import { Schedules } from './schedule/schedules.ts';
 import type { Work } from './schedule/tick.ts';
 import type { Sequence } from './sequence/sequence.ts';
+import { Calls } from './session/calls.ts';
 import { leaseHex } from './session/keyspace.ts';
 import { createEtcdStore } from './store/etcd/etcd-store.ts';
 import { asPublicError } from './store/store-error.ts';
@@ -302,10 +302,8 @@ export class Coordinator implements AsyncDisposable {
     expectOptions('survey', options, ['signal']);
     this.#expectOpen();
     const { runtime, store, repetition, keyspace } = this.#parts;
-    return new ReaderCalls(this.#parts, { subject: 'The namespace', object: 'the namespace' }).read(
-      'survey',
-      options,
-      (signal) => survey(runtime, store, repetition, keyspace, signal),
+    return new Calls(this.#parts).within('survey the namespace', options.signal, (signal) =>
+      survey(runtime, store, repetition, keyspace, signal),
     );
   }
 
