@@ -31,11 +31,12 @@ export class Roster {
     expectOptions('jobs', options, ['signal']);
     return this.#calls.within('list the jobs', options.signal, async (signal) => {
       const { runtime, store, repetition, keyspace } = this.#context;
-      const prefix = keyspace.queues('schedule');
+      const prefix = keyspace.kind('schedule');
+      const jobs = keyspace.kind('schedule-job');
       const queues = await inspectParts({ runtime, store, repetition, keyspace, prefix, signal });
       /* Without the values: histories are long. */
-      const [keys = []] = await this.#calls.read(signal, { prefix: keyspace.jobs, keysOnly: true });
-      const written = keys.map(({ key }) => key.slice(keyspace.jobs.length).split('/')[0] ?? '');
+      const [keys = []] = await this.#calls.read(signal, { prefix: jobs, keysOnly: true });
+      const written = keys.map(({ key }) => key.slice(jobs.length).split('/')[0] ?? '');
       const segments = [...new Set([...queues.keys(), ...written])].toSorted();
       const entries = await this.#entriesOf(segments.map(decodePath), signal);
       return segments.map((segment) => {

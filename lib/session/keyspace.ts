@@ -98,7 +98,7 @@ export class Keyspace {
     return `${this.sessions}${leaseHex(lease)}`;
   }
 
-  /** Everything of one kind: `lock`, `config-history`. */
+  /** The prefix of everything of one kind (`lock`, `config-history`): the next segment is a name. */
   kind(kind: string): string {
     return `${this.#root}/${kind}/`;
   }
@@ -118,11 +118,6 @@ export class Keyspace {
     return `${this.#root}/cache/${encodePath('the prefix of the cache', prefix)}`;
   }
 
-  /** The prefix of all scheduled jobs: the next segment is a job's name. */
-  get jobs(): string {
-    return `${this.#root}/schedule-job/`;
-  }
-
   /** What is written down of a scheduled job. Who leads it is told by its queue of the kind `schedule`. */
   job(name: string): {
     readonly prefix: string;
@@ -131,7 +126,7 @@ export class Keyspace {
     readonly trigger: string;
     readonly history: string;
   } {
-    const prefix = `${this.jobs}${encodeSegment('the name of the schedule', name)}/`;
+    const prefix = `${this.kind('schedule-job')}${encodeSegment('the name of the schedule', name)}/`;
     return {
       prefix,
       last: `${prefix}last`,
@@ -161,14 +156,9 @@ export class Keyspace {
     return `${this.#root}/once/${encodeSegment('the key of once', key)}`;
   }
 
-  /** The prefix of all queues of a kind: the next segment is a name. */
-  queues(kind: QueueKind): string {
-    return `${this.#root}/${kind}/`;
-  }
-
   /** The prefix under which the contenders for `name` queue. */
   queue(kind: QueueKind, name: string): string {
-    return `${this.queues(kind)}${encodeSegment(`the name of the ${kind}`, name)}/`;
+    return `${this.kind(kind)}${encodeSegment(`the name of the ${kind}`, name)}/`;
   }
 }
 
