@@ -91,11 +91,6 @@ export class Publication {
     return this.#state.subscribe(listener);
   }
 
-  /** Resolves once what is to be said stands. Rejects with `signal.reason`. */
-  said(signal: AbortSignal): Promise<void> {
-    return this.#until(() => this.isSaid, signal);
-  }
-
   /** Says nothing new any more. What stands stays, until it was taken back or the lease ends. */
   close(): void {
     this.#closed.abort(new Error('the publication is closed'));
