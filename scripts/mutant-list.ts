@@ -212,7 +212,7 @@ export const mutants: readonly Mutant[] = [
     file: 'queue/ticket',
     from: "\n            { key: this.key, target: 'create', is: '=', than: 0n },",
     to: '',
-    caughtBy: 200,
+    caughtBy: 'lib/lock/read-write-lock.test.ts',
   },
   {
     name: 'a writer does not wait for readers',
