@@ -26,6 +26,8 @@ const shipped = new Map<string, string>();
 const waiting = new Map<number, string[]>();
 
 async function ship(by: string, partition: number, held: HeldPartition): Promise<void> {
+  /* Before the first read: from here on nobody with an older token gets through. */
+  guard.check(`orders/${partition}`, held.token);
   const orders = waiting.get(partition) ?? [];
   while (!held.signal.aborted) {
     const [order] = orders;
@@ -72,6 +74,10 @@ class Worker {
   }
 }
 
+function owned(some: readonly Worker[]): number {
+  return some.reduce((sum, { partitions }) => sum + partitions.standing().owned.length, 0);
+}
+
 const workers = [new Worker('ann'), new Worker('ben'), new Worker('cleo')] as const;
 const [ann, ben, cleo] = workers;
 for (let index = 0; index < ORDERS; index += 1) {
@@ -81,7 +87,7 @@ for (let index = 0; index < ORDERS; index += 1) {
 
 try {
   ann.start();
-  while (ann.partitions.standing().owned.length < COUNT) await sleep(5);
+  while (owned([ann]) < COUNT) await sleep(5);
   console.log(`ann is alone and owns all ${COUNT} partitions.`);
 
   ben.start();
@@ -93,7 +99,7 @@ try {
   );
 
   await ann.stop('ann is scaled in');
-  while (shipped.size < ORDERS) await sleep(5);
+  while (shipped.size < ORDERS || owned([ben, cleo]) < COUNT) await sleep(5);
   const shares = workers.map(({ coordinator: { instanceId } }) => {
     const count = [...shipped.values()].filter((by) => by === instanceId).length;
     return `${instanceId} ${count}`;
