@@ -2,13 +2,17 @@
 export const long = [
   'integration/cache/on-demand.test.ts',
   'integration/cli/commands.test.ts',
+  'integration/cli/doctor.test.ts',
+  'integration/cli/status.test.ts',
   'integration/cli/under.test.ts',
   'integration/demo.test.ts',
   'integration/differential/differential.test.ts',
   'integration/differential/messages.test.ts',
   'integration/election/cost.test.ts',
   'integration/election/many-faults.test.ts',
+  'integration/lock/guarded-counter.test.ts',
   'integration/lock/partition.test.ts',
+  'integration/once/once.test.ts',
   'integration/partition/faults.test.ts',
   'integration/replica/cuts.test.ts',
   'integration/replica/partition.test.ts',
@@ -18,4 +22,5 @@ export const long = [
   'integration/servers/partitions.test.ts',
   'integration/store/discovery.test.ts',
   'integration/store/model.test.ts',
+  'integration/testing/etcdctl.test.ts',
 ];
