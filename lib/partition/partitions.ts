@@ -9,10 +9,11 @@
  * to a guard at the resource. That all members agree at every moment on who is there: where they do not, the wait queue of each partition
  * decides.
  */
-import { expectFunction, expectOptions, expectSignal, expectText } from '../arguments.ts';
-import { Contest, type ContestContext } from '../queue/contest.ts';
+import { expectFunction, expectOptions, expectText } from '../arguments.ts';
+import type { ContestContext } from '../queue/contest.ts';
 import { inspectParts, type QueueReport } from '../queue/inspect.ts';
 import { Registry, type RegistryContext } from '../registry/registry.ts';
+import { Calls } from '../session/calls.ts';
 import { partitionOf } from './assignment.ts';
 import type { PartitionWork } from './claim.ts';
 import { Ownership } from './ownership.ts';
@@ -111,16 +112,12 @@ export class Partitions {
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<ReadonlyMap<number, QueueReport>> {
     expectOptions('inspect', options, ['signal']);
-    const contest = new Contest(this.#context.contest, {
-      prefix: this.#prefix,
-      name: `partitions ${JSON.stringify(this.name)}`,
-      value: '',
-      watchAfterMs: 0,
-      handoffMs: 0,
-      lossOf: (reason) => reason,
-      timeoutOf: () => new Error('nobody waits'),
-    });
-    const parts = await contest.read(expectSignal(options.signal), inspectParts);
+    const { contest } = this.#context;
+    const parts = await new Calls(contest).within(
+      `inspect the partitions ${JSON.stringify(this.name)}`,
+      options.signal,
+      (signal) => inspectParts({ ...contest, prefix: this.#prefix, signal }),
+    );
     return new Map([...parts].map(([part, report]) => [Number(part), report]));
   }
 }

@@ -153,7 +153,8 @@ async function read(
   };
 }
 
-function contender(entry: KeyValue, instanceId: string | undefined): Contender {
+/** Somebody in a queue, by the key. */
+export function contender(entry: KeyValue, instanceId: string | undefined): Contender {
   const { key, createRevision } = entry;
   const askedMs = askedAtOf(key);
   const askedAt = askedMs === undefined ? undefined : new Date(askedMs);

@@ -5,12 +5,12 @@
  */
 import { readReport, type RolloutReport } from '../config/rollout.ts';
 import { readEpoch } from '../queue/epoch.ts';
-import { instanceIdOf, leaseOf, type Contender, type SharedHolder } from '../queue/inspect.ts';
+import { contender, instanceIdOf, leaseOf, type Contender, type SharedHolder } from '../queue/inspect.ts';
 import { packToken } from '../queue/token.ts';
 import { membersOf, type Member } from '../registry/member.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { askedAtOf, decodePath, leaseHex, type Keyspace, type QueueKind } from '../session/keyspace.ts';
+import { decodePath, leaseHex, type Keyspace, type QueueKind } from '../session/keyspace.ts';
 import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
 import type { KeyValue, RangeRequest, Store } from '../store/store.ts';
@@ -145,10 +145,10 @@ function queuesOf(
   /* Of a read-write lock the sides are in one queue, and of partitions each number is one. */
   const parts = kind === 'partition' ? 2 : 1;
   return [...grouped(entries, root, parts)].map(([path, queue]) => {
-    const contenders = queue.map((entry) => contenderOf(entry, nameOf(leaseOf(entry))));
-    const held = (contender: Contender, revision: bigint, slot?: number): SharedHolder =>
+    const contenders = queue.map((entry) => contender(entry, nameOf(leaseOf(entry))));
+    const held = (who: Contender, revision: bigint, slot?: number): SharedHolder =>
       withDecimals({
-        ...contender,
+        ...who,
         token: packToken({ epoch, revision, handoff: 0 }),
         ...(slot === undefined ? {} : { slot }),
       });
@@ -177,12 +177,6 @@ function together(kind: QueueKind, contenders: readonly Contender[]): number {
   if (kind !== 'rwlock') return 1;
   const writer = contenders.findIndex(({ key }) => key.includes('/write/'));
   return writer === -1 ? contenders.length : Math.max(1, writer);
-}
-
-function contenderOf({ key, createRevision, lease }: KeyValue, instanceId: string | undefined): Contender {
-  const askedMs = askedAtOf(key);
-  const askedAt = askedMs === undefined ? undefined : new Date(askedMs);
-  return withDecimals({ instanceId, createRevision, askedAt, lease: leaseHex(lease), key });
 }
 
 function registriesOf(

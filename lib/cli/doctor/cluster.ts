@@ -1,7 +1,7 @@
 import { elapsedMs, type Clock } from '../../runtime/clock.ts';
 import type { Keyspace } from '../../session/keyspace.ts';
 import { StoreError } from '../../store/store-error.ts';
-import type { Store, Transaction } from '../../store/store.ts';
+import type { CallOptions, Store, Transaction } from '../../store/store.ts';
 import type { Finding } from './finding.ts';
 
 export interface Examination {
@@ -91,8 +91,9 @@ export async function examineWriting({ store, keyspace, timeoutMs, signal }: Exa
 
 /** How far history goes back: a reader that was away for longer lists again. */
 export async function examineHistory({ store, keyspace, timeoutMs, signal }: Examination): Promise<Finding> {
-  const { revision } = await store.range({ key: keyspace.epoch }, { timeoutMs, signal });
-  const begun = await oldest(store, keyspace, signal);
+  const call = { timeoutMs, signal };
+  const { revision } = await store.range({ key: keyspace.epoch }, call);
+  const begun = await oldest(store, keyspace.epoch, revision, call);
   const span = revision - begun;
   const about = 'history';
   const fact = `etcd keeps ${span} revisions of history, from ${begun} to ${revision}`;
@@ -104,12 +105,23 @@ export async function examineHistory({ store, keyspace, timeoutMs, signal }: Exa
   return { about, level: 'fine', fact };
 }
 
-async function oldest(store: Store, keyspace: Keyspace, signal: AbortSignal): Promise<bigint> {
+/** The first revision that can still be read, by halving: a watch of the past says that it has begun before it says that the past is gone. */
+async function oldest(store: Store, key: string, newest: bigint, call: CallOptions): Promise<bigint> {
+  let [from, to] = [1n, newest];
+  while (from < to) {
+    const middle = (from + to) / 2n;
+    if (await isReadable(store, key, middle, call)) to = middle;
+    else from = middle + 1n;
+  }
+  return from;
+}
+
+async function isReadable(store: Store, key: string, revision: bigint, call: CallOptions): Promise<boolean> {
   try {
-    for await (const _ of store.watch({ span: { key: keyspace.epoch }, fromRevision: 1n }, signal)) return 1n;
-    return 1n;
+    await store.range({ key, revision, countOnly: true }, call);
+    return true;
   } catch (error) {
-    if (error instanceof StoreError && error.reason === 'compacted') return error.compactRevision ?? 1n;
+    if (error instanceof StoreError && error.reason === 'compacted') return false;
     throw error;
   }
 }
