@@ -239,6 +239,7 @@ export class Election {
       value,
       watchAfterMs: 0,
       /* Each term is one of its own, at etcd and for whoever observes it. */
+      isForShort: false,
       handoffMs: 0,
       lossOf: (reason) => leadershipLoss(shown, reason),
       timeoutOf: (waitedMs) =>

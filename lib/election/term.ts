@@ -1,5 +1,6 @@
 import { WorkStuckError } from '../errors.ts';
 import type { Contest, Outcome } from '../queue/contest.ts';
+import { tellOfStuckWork } from '../queue/narration.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import { onAbort } from '../runtime/abort.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -52,6 +53,7 @@ export async function serveTerm<T>(
   } catch (error) {
     const { message } = error as Error;
     runtime.logger.error(message, { event: 'election.stuck', token: tenure.token });
+    tellOfStuckWork(tenure, drainMs);
     if (onStuck === 'exit') runtime.exit(STUCK_EXIT_CODE);
     throw error;
   } finally {

@@ -3,11 +3,13 @@ import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { Keeping } from '../queue/custody.ts';
 import type { JoinOptions } from '../queue/line.ts';
+import { warnOfOverrun } from '../queue/overrun.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import type { TicketQueue } from '../queue/ticket-context.ts';
 import type { WaitQueue } from '../queue/wait-queue.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { Ambient } from '../runtime/ambient.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 export interface AcquireOptions {
   /**
@@ -58,6 +60,7 @@ export abstract class Lockable<Held> {
   readonly name: string;
   /** @internal */
   protected readonly contest: Contest;
+  readonly #runtime: Runtime;
   readonly #queue: WaitQueue;
   readonly #kind: LockKind;
   readonly #keeping: Keeping;
@@ -66,12 +69,14 @@ export abstract class Lockable<Held> {
   protected constructor(context: ContestContext, name: string, kind: LockKind, keeping: Keeping = {}) {
     const { shown, queue, places, handoffMs } = kind;
     this.name = name;
+    this.#runtime = context.runtime;
     this.#queue = context.queue;
     this.#kind = kind;
     this.#keeping = keeping;
     this.contest = new Contest(context, {
       ...queue,
       places,
+      isForShort: true,
       handoffMs,
       name: shown,
       value: '',
@@ -153,9 +158,11 @@ export abstract class Lockable<Held> {
   async #run<T>(tenure: Tenure, work: (held: Held) => Promise<T> | T): Promise<T> {
     const holding = { queue: this.#queue, prefix: this.contest.identity.prefix, tenure };
     const holdings = [...(underLock.get() ?? []), holding];
+    const stop = warnOfOverrun(this.#runtime, this.contest.identity.name, tenure);
     const { result, loss } = await this.contest.conduct(tenure, () =>
       underLock.run(holdings, () => work(this.wrap(tenure))),
     );
+    stop();
     if (loss !== undefined) {
       throw 'error' in result && loss instanceof LockLostError
         ? new LockLostError(loss.message, { cause: result.error })

@@ -215,6 +215,7 @@ export class Once {
     const contest = new Contest(this.#context, {
       prefix: keyspace.queue('once-turn', key),
       value: '',
+      isForShort: false,
       handoffMs: 0,
       watchAfterMs: WATCH_AFTER_MS,
       name: `turn of ${shown}`,

@@ -1,5 +1,6 @@
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import type { Contest } from '../queue/contest.ts';
+import { tellOfStuckWork } from '../queue/narration.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { onAbort } from '../runtime/abort.ts';
@@ -132,6 +133,7 @@ export class Claim {
       'partition.stuck',
       `its work was told to stop and still runs ${this.#drainMs} ms later; ${fate}`,
     );
+    tellOfStuckWork(tenure, this.#drainMs);
   }
 
   #note(level: 'warn' | 'error', event: string, reason: string): void {

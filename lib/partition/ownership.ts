@@ -189,6 +189,7 @@ export class Ownership {
       name: shown,
       value: '',
       watchAfterMs: 0,
+      isForShort: false,
       handoffMs: 0,
       lossOf: (reason) =>
         new LockLostError(

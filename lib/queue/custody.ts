@@ -7,6 +7,7 @@
  * Neither happens without contact to etcd. See docs/adr/0015-handoff-and-linger.md.
  */
 import type { Health } from '../health/health.ts';
+import type { Keyspace } from '../session/keyspace.ts';
 import type { Session } from '../session/session.ts';
 import type { Departure } from './departure.ts';
 import type { Linger, Lingering } from './lingering.ts';
@@ -16,6 +17,7 @@ import type { Ticket } from './ticket.ts';
 
 /** What the lines of one coordinator share. */
 export interface QueueContext extends TicketContext {
+  readonly keyspace: Keyspace;
   readonly health: Health;
   readonly session: (signal: AbortSignal) => Promise<Session>;
   /** The session, if there is a valid one now. */
@@ -38,6 +40,8 @@ export interface LineIdentity extends TicketQueue {
    * @default 1, and one key for all of this process, which is passed on
    */
   readonly places?: number | undefined;
+  /** Whoever has it is expected to give it up before long, and is warned of otherwise: not so a leader. */
+  readonly isForShort: boolean;
   /** For how long a key may be passed on in this process, in milliseconds; 0: never. */
   readonly handoffMs: number;
   readonly lossOf: (reason: Error) => Error;

@@ -80,6 +80,12 @@ export async function inspectParts(reading: Reading): Promise<ReadonlyMap<string
   return new Map([...parts].map(([part, some]) => [part, reportOf(some, tokenOf)]));
 }
 
+/** Those whose keys are below the prefix and came before a create revision, in their order. Two calls. */
+export async function inspectRivals(reading: Reading, before: bigint): Promise<readonly Contender[]> {
+  const { contenders } = await read(reading);
+  return contenders.filter(({ createRevision }) => createRevision < before);
+}
+
 /** As {@link inspectQueue}, where those under `writers` have it alone and the others together. */
 export async function inspectShared(reading: Reading, writers: string): Promise<SharedReport> {
   const { tokenOf, contenders } = await read(reading);

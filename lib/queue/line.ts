@@ -15,6 +15,7 @@ import { asPublicError } from '../store/store-error.ts';
 import { Custody, type Claimant, type Keeping, type LineIdentity, type QueueContext } from './custody.ts';
 import type { Tenure } from './tenure.ts';
 import { Ticket } from './ticket.ts';
+import { keepVigil } from './vigil.ts';
 
 export interface JoinOptions extends Keeping {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */
@@ -198,7 +199,7 @@ export class Line {
       round.ticket = ticket;
       this.#ticket = ticket;
       await ticket.enqueue();
-      await ticket.turn();
+      await this.#turnOf(ticket);
       const [first] = this.#waiters;
       if (first === undefined) this.#leave(ticket);
       else first.grant(this.#begin(ticket, first.keeping));
@@ -214,6 +215,20 @@ export class Line {
       this.#abandon = noop;
       this.#ticket = undefined;
       this.#custody = undefined;
+    }
+  }
+
+  async #turnOf(ticket: Ticket): Promise<void> {
+    const over = new AbortController();
+    if (ticket.isContended) {
+      const { name: shown, prefix: queue, rivals = queue, isForShort } = this.#identity;
+      const { createRevision } = ticket.life;
+      void keepVigil(this.#context, { shown, queue, rivals, createRevision, isForShort }, over.signal);
+    }
+    try {
+      await ticket.turn();
+    } finally {
+      over.abort();
     }
   }
 

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { isHeard, sinceMs, tell } from '../runtime/diagnostics.ts';
-import { decodePath } from '../session/keyspace.ts';
+import { decodePath, leaseHex } from '../session/keyspace.ts';
 import type { Tenure } from './tenure.ts';
 
 /** Tells whoever listens what becomes of a wish for a queue: how long it was waited for, and for how long it was had. */
@@ -14,8 +14,7 @@ export function narrated<T extends Tenure | undefined>(
 }
 
 async function narrate<T extends Tenure | undefined>(clock: Clock, prefix: string, wish: () => Promise<T>): Promise<T> {
-  const [kind = '', ...rest] = prefix.split('/').slice(1, -1);
-  const name = decodePath(rest.join('/'));
+  const { kind, name } = queueNamed(prefix);
   const begunAt = clock.now();
   try {
     const tenure = await wish();
@@ -27,6 +26,22 @@ async function narrate<T extends Tenure | undefined>(clock: Clock, prefix: strin
     tell('refused', { kind, name, waitedMs: sinceMs(clock, begunAt), code });
     throw error;
   }
+}
+
+/** What a queue is called, by the prefix of its keys. */
+export function queueNamed(prefix: string): { readonly kind: string; readonly name: string } {
+  const [kind = '', ...rest] = prefix.split('/').slice(1, -1);
+  return { kind, name: decodePath(rest.join('/')) };
+}
+
+/** Work goes on that was told to stop so long ago. */
+export function tellOfStuckWork({ key, lease }: Tenure, waitedMs: number): void {
+  tell('stuck', {
+    ...queueNamed(key.slice(0, key.lastIndexOf('/') + 1)),
+    is: 'work',
+    waitedMs,
+    lease: leaseHex(lease),
+  });
 }
 
 function accompany(

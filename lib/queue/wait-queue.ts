@@ -44,6 +44,7 @@ export class WaitQueue {
       group: new GroupCommit(store, repetition.attemptTimeoutMs),
       health,
       repetition,
+      keyspace,
       epochKey: keyspace.epoch,
       lingering: new Lingering(runtime),
       lookout: (prefix) => this.#lookout(prefix),

@@ -71,10 +71,26 @@ export interface ResyncEvent {
   readonly reason: string;
 }
 
+/** Something that ought to move does not. */
+export interface StuckEvent {
+  readonly kind: string;
+  readonly name: string;
+  /**
+   * `held-long`: somebody has it, and we have waited for long; `zombie`: a key whose session is gone stands before us; `work`: work of
+   * this process goes on although what it ran under was lost.
+   */
+  readonly is: 'held-long' | 'zombie' | 'work';
+  /** How long it has been waited for, or since the loss. */
+  readonly waitedMs: number;
+  /** Of whoever is in the way, as etcd's tools print it. */
+  readonly lease: string;
+}
+
 interface Events {
   readonly granted: GrantedEvent;
   readonly ended: EndedEvent;
   readonly refused: RefusedEvent;
+  readonly stuck: StuckEvent;
   readonly session: SessionEvent;
   readonly health: HealthEvent;
   readonly call: CallEvent;
@@ -89,6 +105,7 @@ const NAMES: readonly EventName[] = [
   'granted',
   'ended',
   'refused',
+  'stuck',
   'session',
   'health',
   'call',

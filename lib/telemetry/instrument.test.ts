@@ -47,16 +47,20 @@ test.serial(
     const config = two.coordinator.config('limits');
     await world.settle(config.ready());
     await world.settle(config.set({ max: 1 }));
+    /* It is told to stop, and does not. */
+    void one.coordinator.lock('stubborn').with(() => new Promise<never>(() => {}));
+    await world.advance(100);
     /* Cut off for good: its leadership is lost, and its session. */
     one.store.faults.onRequest(() => 'drop');
     await world.advance(20_000);
     t.false(leadership.isHeld());
     const counts = await exported();
-    t.is(counts.get('holdfast.acquire.duration lock granted'), 1);
+    t.is(counts.get('holdfast.acquire.duration lock granted'), 2);
     t.is(counts.get('holdfast.acquire.duration lock TAKEN'), 1);
     t.is(counts.get('holdfast.acquire.duration lock LOCK_TIMEOUT'), 1);
     t.is(counts.get('holdfast.hold.duration lock released'), 1);
     t.is(counts.get('holdfast.hold.duration election lost'), 1);
+    t.is(counts.get('holdfast.stuck lock work'), 1);
     t.is(counts.get('holdfast.session.events opened'), 2);
     t.is(counts.get('holdfast.session.events lost'), 1);
     t.is(counts.get('holdfast.health.transitions degraded'), 1);
@@ -65,7 +69,7 @@ test.serial(
 
     stop();
     await world.settle((await world.settle(two.coordinator.lock('invoice:42').acquire())).release());
-    t.is((await exported()).get('holdfast.acquire.duration lock granted'), 1);
+    t.is((await exported()).get('holdfast.acquire.duration lock granted'), 2);
 
     const stopNamed = instrument({ meter, withNames: true });
     await world.settle((await world.settle(two.coordinator.lock('b').acquire())).release());

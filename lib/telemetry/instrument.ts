@@ -52,6 +52,10 @@ function measure(meter: Meter, withNames: boolean): readonly (() => void)[] {
   const sessions = count('holdfast.session.events', 'Sessions opened and lost');
   const health = count('holdfast.health.transitions', 'Changes of the contact with etcd');
   const configs = count('holdfast.config.versions', 'Versions of configs that were applied or refused');
+  const stuck = count(
+    'holdfast.stuck',
+    'What ought to move and does not: holders, keys without a session, work after a loss',
+  );
   const resyncs = count('holdfast.replica.resyncs', 'Lists made anew over a gap in history');
   const of = ({ kind, name }: { readonly kind: string; readonly name: string }): Attributes => ({
     'holdfast.kind': kind,
@@ -60,6 +64,7 @@ function measure(meter: Meter, withNames: boolean): readonly (() => void)[] {
   return [
     listen('granted', (event) => acquires.record(event.waitedMs / 1_000, { ...of(event), outcome: 'granted' })),
     listen('refused', (event) => acquires.record(event.waitedMs / 1_000, { ...of(event), outcome: event.code })),
+    listen('stuck', (event) => stuck.add(1, { ...of(event), is: event.is })),
     listen('ended', (event) =>
       holds.record(event.heldMs / 1_000, { ...of(event), outcome: event.loss === undefined ? 'released' : 'lost' }),
     ),
