@@ -4,17 +4,21 @@ import type { Survey, SurveyedConfig, SurveyedQueue } from '../survey/survey.ts'
 import { client } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
+import { Members, type MemberReport } from './members.ts';
 import { oneLine, showDuration, type Output } from './output.ts';
 
 /** How often `--watch` looks, in milliseconds: one transaction each. */
 const LOOK_MS = 1_000;
+
+/** For a member of etcd to say how it is, where --timeout says nothing. */
+const MEMBER_MS = 2_000;
 
 /** Of those who wait, so many are named. */
 const NAMED = 3;
 
 export const status: Command = {
   name: 'status',
-  summary: 'Shows who holds what, who waits, who leads, who is there, and how far configs have come',
+  summary: 'Shows who holds what, who waits, who leads, who is there, how far configs have come, and how etcd is',
   usage: '[--watch]',
   details:
     'Everything is of one revision of etcd, read through raft: not stale. How long somebody has had something, or waited for it,\n' +
@@ -27,12 +31,17 @@ export const status: Command = {
     const coordinator = client(call);
     await coordinator.ready({ timeoutMs: call.timeoutMs, signal });
     const isWatched = options.flag('watch');
+    await using etcd = new Members(call.settings());
     for (;;) {
-      const survey = await coordinator.survey({ signal });
-      if (output.isJson) output.json(survey);
+      const [survey, members] = await Promise.all([
+        coordinator.survey({ signal }),
+        etcd.ask(call.timeoutMs ?? MEMBER_MS, signal),
+      ]);
+      if (output.isJson) output.json({ ...survey, members });
       else {
         if (isWatched) output.clear();
         show(survey, call);
+        showMembers(members, output);
       }
       if (!isWatched) return EXIT.ok;
       await sleep(call.clock, LOOK_MS, signal).catch(() => {});
@@ -71,6 +80,23 @@ function show(
     output,
     ['SCHEDULE', 'STATE'],
     jobs.map(({ name, isPaused }) => [oneLine(name), isPaused ? output.styled('yellow', 'paused') : 'runs']),
+  );
+}
+
+function showMembers(members: readonly MemberReport[], output: Output): void {
+  table(
+    output,
+    ['ETCD', 'VERSION', 'STATE'],
+    members.map((member) => {
+      if (!member.answers)
+        return [member.endpoint, '', output.styled('red', oneLine(`does not answer: ${member.why}`))];
+      const size = `${Math.round(member.dbSizeBytes / 1024 / 1024)} MiB`;
+      return [
+        member.endpoint,
+        member.version,
+        member.hasLeader ? `answers, ${size}` : output.styled('red', `knows no leader, ${size}`),
+      ];
+    }),
   );
 }
 

@@ -58,11 +58,7 @@ export class Rollout {
   }
 
   async reports(signal: AbortSignal): Promise<readonly RolloutReport[]> {
-    const entries = await this.#writer.rollout(signal);
-    const inOrder = entries.toSorted((a, b) => (a.modRevision < b.modRevision ? -1 : 1));
-    const reports = inOrder.flatMap(({ value }) => readReport(value) ?? []);
-    /* Of an instance that has opened the config more than once, the last word. */
-    return [...new Map(reports.map((report) => [report.instanceId, report])).values()];
+    return lastWords(await this.#writer.rollout(signal));
   }
 
   close(): void {
@@ -73,6 +69,13 @@ export class Rollout {
     this.#report = report;
     this.#publication.say(JSON.stringify({ instanceId: this.#instanceId, ...report }));
   }
+}
+
+/** What is said by the keys of a rollout: of an instance that has opened the config more than once, the last word. */
+export function lastWords(entries: readonly KeyValue[]): readonly RolloutReport[] {
+  const inOrder = entries.toSorted((a, b) => (a.modRevision < b.modRevision ? -1 : 1));
+  const reports = inOrder.flatMap(({ value }) => readReport(value) ?? []);
+  return [...new Map(reports.map((report) => [report.instanceId, report])).values()];
 }
 
 /** `undefined` for what is no report of ours. */

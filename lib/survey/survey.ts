@@ -3,7 +3,7 @@
  * config has come how far. One transaction through raft, so that it fits together and is not stale; for people and dashboards, and for nothing
  * on a hot path: it reads every queue.
  */
-import { readReport, type RolloutReport } from '../config/rollout.ts';
+import { lastWords, type RolloutReport } from '../config/rollout.ts';
 import { readEpoch } from '../queue/epoch.ts';
 import { contender, instanceIdOf, leaseOf, type Contender, type SharedHolder } from '../queue/inspect.ts';
 import { packToken } from '../queue/token.ts';
@@ -202,7 +202,7 @@ function configsOf(
   return [...new Set([...versions.keys(), ...reports.keys()])].toSorted().map((path) => ({
     name: decodePath(path),
     version: Math.max(0, ...(versions.get(path) ?? []).map(({ key }) => Number(key.slice(key.lastIndexOf('/') + 1)))),
-    reports: (reports.get(path) ?? []).flatMap(({ value }) => readReport(value) ?? []),
+    reports: lastWords(reports.get(path) ?? []),
   }));
 }
 

@@ -1,15 +1,12 @@
 import type { CompleteOptions } from '../../coordinator-options.ts';
-import { silentLogger } from '../../runtime/logger.ts';
-import { systemRuntime } from '../../runtime/runtime.ts';
-import { createEtcdStore } from '../../store/etcd/etcd-store.ts';
-import type { Store } from '../../store/store.ts';
 import { client } from '../client.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { Members, storeOf } from '../members.ts';
 import { oneLine, type Output } from '../output.ts';
 import { examineHistory, examineLatency, examineWriting } from './cluster.ts';
 import type { Finding } from './finding.ts';
-import { examineMembers, type Member } from './members.ts';
+import { judgeMembers } from './members.ts';
 import { judgeNamespace } from './namespace.ts';
 
 /** For one question to one member, where --timeout says nothing. */
@@ -31,7 +28,7 @@ export const doctor: Command = {
   run: async (call) => {
     const settings = call.settings();
     const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
-    const members = settings.endpoints.map((endpoint) => ({ endpoint, store: storeOf(settings, [endpoint]) }));
+    await using members = new Members(settings);
     const all = storeOf(settings, settings.endpoints);
     const isProblem = { yes: false };
     const tell = (findings: readonly Finding[]): void => {
@@ -41,7 +38,7 @@ export const doctor: Command = {
       }
     };
     try {
-      const found = await examineMembers(members, timeoutMs);
+      const found = judgeMembers(await members.ask(timeoutMs, call.signal));
       tell([...found, ...transport(settings)]);
       if (isCutOff(found)) return EXIT.outage;
       const { clock, signal } = call;
@@ -56,7 +53,7 @@ export const doctor: Command = {
       }
       return isProblem.yes ? EXIT.no : EXIT.ok;
     } finally {
-      await Promise.all([all, ...members.map(({ store }: Member) => store)].map((store) => store.close()));
+      await all.close();
     }
   },
 };
@@ -95,10 +92,6 @@ function transport({ endpoints }: CompleteOptions): readonly Finding[] {
 
 function isCutOff(findings: readonly Finding[]): boolean {
   return findings.some(({ about, level }) => about === 'members' && level === 'problem');
-}
-
-function storeOf({ auth, tls }: CompleteOptions, endpoints: readonly string[]): Store {
-  return createEtcdStore(systemRuntime(silentLogger), { endpoints, auth, tls });
 }
 
 const STYLES = { fine: 'green', note: 'dim', warning: 'yellow', problem: 'red' } as const;
