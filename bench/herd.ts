@@ -3,7 +3,7 @@
  * when does everybody have everything again? The real code of each process, on the model of etcd, in virtual time. The model has a speed: it
  * takes so many calls a second, one after the other, and who is behind waits, times out and asks again, as it would be.
  *
- * Not modelled: connections (each process has one, which a real one has to open first), how long a call takes by its size, and that a member
+ * Not modelled: connections (which a real process has to open first), how long a call takes by its size, and that a member
  * that is behind refuses calls by itself ("too many requests").
  */
 import { once } from 'node:events';
