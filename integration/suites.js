@@ -4,6 +4,7 @@ export const long = [
   'integration/cli/commands.test.ts',
   'integration/cli/doctor.test.ts',
   'integration/cli/status.test.ts',
+  'integration/cli/ui.test.ts',
   'integration/cli/under.test.ts',
   'integration/demo.test.ts',
   'integration/differential/differential.test.ts',

@@ -47,8 +47,8 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'node:perf_hooks': ['runtime', 'testing'],
 };
 
-/** Where the world outside may be asked for time and chance. */
-const worldHomes: readonly string[] = ['runtime', 'testing'];
+/** Where the world outside may be asked for time and chance. What runs in a browser is in a world of its own. */
+const worldHomes: readonly string[] = ['runtime', 'testing', 'cli/ui/page'];
 
 /** Ways to ask it. `Date` as a type, and of an instant that is given, is no question. */
 const worldQuestions: readonly RegExp[] = [

@@ -18,12 +18,14 @@ import { scheduleList } from './schedule/list.ts';
 import { schedulePause, scheduleResume } from './schedule/pause.ts';
 import { scheduleTrigger } from './schedule/trigger.ts';
 import { status } from './status.ts';
+import { ui } from './ui/ui.ts';
 
 /** All of them, in the order of the help. */
 export const commands: readonly Command[] = [
   lock,
   elect,
   status,
+  ui,
   doctor,
   configGet,
   configSet,

@@ -75,7 +75,7 @@ function authBy(options: GivenOptions, environment: NodeJS.ProcessEnv): Coordina
   const username = options.text('username');
   if (username === undefined) return undefined;
   const file = options.text('password-file');
-  const password = file === undefined ? environment['HOLDFAST_PASSWORD'] : read(file, 'password-file').trimEnd();
+  const password = file === undefined ? environment['HOLDFAST_PASSWORD'] : readOption('password-file', file).trimEnd();
   if (password === undefined) {
     throw new UsageError('Expected --password-file or HOLDFAST_PASSWORD with --username, got neither');
   }
@@ -85,13 +85,14 @@ function authBy(options: GivenOptions, environment: NodeJS.ProcessEnv): Coordina
 function tlsBy(options: GivenOptions): CoordinatorOptions['tls'] {
   const [ca, cert, key] = (['ca-file', 'cert-file', 'key-file'] as const).map((name) => {
     const file = options.text(name);
-    return file === undefined ? undefined : read(file, name);
+    return file === undefined ? undefined : readOption(name, file);
   });
   if (ca === undefined && cert === undefined && key === undefined) return undefined;
   return { ca, cert, key };
 }
 
-function read(file: string, option: string): string {
+/** The text of a file that an option names. Throws a UsageError. */
+export function readOption(option: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -77,6 +77,8 @@ export function decodePath(path: string): string {
 }
 
 export class Keyspace {
+  /** As it was given. */
+  readonly namespace: string;
   readonly #root: string;
 
   constructor(namespace: string) {
@@ -84,6 +86,7 @@ export class Keyspace {
       throw new TypeError(`Expected namespace to have no "/", got ${show(namespace)}`);
     }
     this.#root = encodeSegment('namespace', namespace);
+    this.namespace = namespace;
   }
 
   get epoch(): string {

@@ -1,0 +1,109 @@
+/**
+ * Looks at a namespace once a second, for as long as it runs and whoever watches: one transaction through raft. What is shown is what the last
+ * look saw that was answered, with its age. The values of configs are read only where they are to be shown.
+ */
+import type { Coordinator } from '../../coordinator.ts';
+import { elapsedMs, sleep, type Clock, type Instant } from '../../runtime/clock.ts';
+import type { Members, MemberReport } from '../members.ts';
+import { portray, shownMember } from './portrait.ts';
+import { Terms } from './terms.ts';
+import { Values } from './values.ts';
+import type { Pulse, View } from './view.ts';
+
+const LOOK_MS = 1_000;
+
+/** The members of etcd, each asked by itself, change seldom. */
+const ASK_MEMBERS_MS = 5_000;
+const MEMBER_MS = 2_000;
+
+export interface ObservatoryOptions {
+  readonly namespace: string;
+  readonly showsValues: boolean;
+  /** Called after each look, answered or not. */
+  readonly onLook: () => void;
+}
+
+export class Observatory {
+  readonly #clock: Clock;
+  readonly #coordinator: Coordinator;
+  readonly #members: Members;
+  readonly #options: ObservatoryOptions;
+  readonly #terms = new Terms();
+  /** Where they are to be shown. */
+  readonly #values: Values | undefined;
+  readonly #begunMs: number;
+  #reports: readonly MemberReport[] = [];
+  #view: View | undefined;
+  #seenAt: Instant | undefined;
+  #revision: bigint | undefined;
+  #failure: string | undefined;
+
+  constructor(clock: Clock, coordinator: Coordinator, members: Members, options: ObservatoryOptions) {
+    this.#clock = clock;
+    this.#coordinator = coordinator;
+    this.#members = members;
+    this.#options = options;
+    this.#values = options.showsValues ? new Values(coordinator) : undefined;
+    this.#begunMs = clock.now().wallMs;
+  }
+
+  /** What was seen last; `undefined`: nothing yet. */
+  get view(): View | undefined {
+    return this.#view;
+  }
+
+  get pulse(): Pulse {
+    const now = this.#clock.now();
+    return {
+      nowMs: now.wallMs,
+      health: this.#coordinator.health.state,
+      ...(this.#seenAt === undefined ? {} : { ageMs: Math.round(elapsedMs(this.#seenAt, now)) }),
+      ...(this.#revision === undefined ? {} : { revision: this.#revision.toString() }),
+      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+    };
+  }
+
+  /** Looks until the signal aborts. Never rejects. */
+  async look(signal: AbortSignal): Promise<void> {
+    let askedAt: Instant | undefined;
+    while (!signal.aborted) {
+      const beganAt = this.#clock.now();
+      if (askedAt === undefined || elapsedMs(askedAt, beganAt) >= ASK_MEMBERS_MS) {
+        askedAt = beganAt;
+        void this.#askMembers(signal);
+      }
+      await this.#lookOnce(beganAt, signal);
+      this.#options.onLook();
+      await sleep(this.#clock, LOOK_MS, signal).catch(() => {});
+    }
+  }
+
+  async #lookOnce(beganAt: Instant, signal: AbortSignal): Promise<void> {
+    const { namespace } = this.#options;
+    const values = this.#values;
+    try {
+      const survey = await this.#coordinator.survey({ signal });
+      this.#terms.see(survey.queues, beganAt.wallMs);
+      values?.see(survey.configs, signal);
+      this.#view = portray({
+        namespace,
+        survey,
+        members: this.#reports,
+        elections: this.#terms.elections,
+        watchedSinceMs: this.#begunMs,
+        valueOf: values && ((name) => values.of(name)),
+      });
+      this.#seenAt = beganAt;
+      this.#revision = survey.revision;
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = (error as Error).message;
+    }
+  }
+
+  async #askMembers(signal: AbortSignal): Promise<void> {
+    this.#reports = await this.#members.ask(MEMBER_MS, signal);
+    /* So that they are shown also while nothing else can be: they are what etcd's state is seen by. */
+    if (this.#view !== undefined) this.#view = { ...this.#view, members: this.#reports.map(shownMember) };
+  }
+}

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { Audience } from './audience.ts';
+import { PageServer } from './page-server.ts';
+import type { Pulse, View } from './view.ts';
+
+const pulse: Pulse = { nowMs: 1, health: 'connected' };
+const options = { host: '127.0.0.1', port: 0, onViewer: () => {} };
+
+async function ask(url: string, method = 'GET'): Promise<IncomingMessage> {
+  const asking = request(url, { method });
+  asking.end();
+  const [response] = (await once(asking, 'response')) as [IncomingMessage];
+  return response;
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  return (await response.setEncoding('utf8').toArray()).join('');
+}
+
+test('the page and all that it loads are had with the secret, and nothing without it', async (t) => {
+  await using page = await PageServer.start(new Audience(), options);
+  const html = await textOf(await ask(page.url));
+  for (const [, name = ''] of html.matchAll(/(?:href|src)="([^"#]+)"/g)) {
+    const response = await ask(new URL(name, page.url).href);
+    t.is(response.statusCode, 200, name);
+    t.true((await textOf(response)).length > 0);
+  }
+  const { origin } = new URL(page.url);
+  const wrong = page.url.replace(/.\/$/, (end) => (end === 'A/' ? 'B/' : 'A/'));
+  for (const url of [origin, `${origin}/main.js`, `${origin}/events`, wrong, `${wrong}events`, page.url.slice(0, -1)]) {
+    const response = await ask(url);
+    t.is(response.statusCode, 404, url);
+    t.false((await textOf(response)).includes('<html'));
+  }
+});
+
+test('nothing but reading is answered, and no path leads out of the page', async (t) => {
+  await using page = await PageServer.start(new Audience(), options);
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    t.is((await ask(page.url, method)).statusCode, 405, method);
+  }
+  const head = await ask(page.url, 'HEAD');
+  t.is(head.statusCode, 200);
+  t.is(await textOf(head), '');
+  for (const path of [
+    '..%2f..%2fpackage.json',
+    '%2e%2e/main.js',
+    'tsconfig.json',
+    'main.d.ts',
+    'events/x',
+    'x/index.html',
+  ]) {
+    t.is((await ask(page.url + path)).statusCode, 404, path);
+  }
+});
+
+test('a browser is told to load from here alone, to keep nothing and to tell nobody', async (t) => {
+  await using page = await PageServer.start(new Audience(), options);
+  const { headers } = await ask(page.url);
+  t.regex(String(headers['content-security-policy']), /default-src 'none'.*frame-ancestors 'none'/);
+  t.false(String(headers['content-security-policy']).includes('unsafe'));
+  t.like(headers, {
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+});
+
+test('who watches is told a view when it has changed, and a pulse each time; who does not keep up, the newest', async (t) => {
+  const audience = new Audience();
+  await using page = await PageServer.start(audience, options);
+  const watching = await ask(`${page.url}events`);
+  t.is(watching.headers['content-type'], 'text/event-stream');
+  let heard = '';
+  watching.setEncoding('utf8').on('data', (text: string) => (heard += text));
+  const view = (namespace: string): View => ({ namespace }) as View;
+  audience.tell(view('a'), pulse);
+  audience.tell(view('a'), pulse);
+  audience.tell(view('b'), pulse);
+  while (!heard.includes('"b"')) await sleep(5);
+  await sleep(20);
+  t.is(heard.match(/event: view/g)?.length, 2);
+  t.is(heard.match(/event: pulse/g)?.length, 3);
+
+  watching.pause();
+  for (let count = 0; count < 200; count += 1) audience.tell(view(`${count}`.padStart(100_000, ' ')), pulse);
+  watching.resume();
+  audience.tell(view('last'), pulse);
+  while (!heard.includes('"last"')) {
+    audience.tell(view('last'), pulse);
+    await sleep(5);
+  }
+  t.true((heard.match(/event: view/g)?.length ?? 0) < 200, 'what a slow browser missed is not kept for it');
+});
+
+test('there is room for so many, and a place that was left is had again', async (t) => {
+  const audience = new Audience();
+  await using page = await PageServer.start(audience, options);
+  const watching = await Promise.all(Array.from({ length: 32 }, () => ask(`${page.url}events`)));
+  t.is((await ask(`${page.url}events`)).statusCode, 503);
+  watching[0]?.destroy();
+  while (audience.size === 32) await sleep(5);
+  t.is((await ask(`${page.url}events`)).statusCode, 200);
+});

@@ -1,0 +1,117 @@
+/** The page: draws what holdfast tells by server-sent events, and says how old it is, also while nothing is told any more. */
+import type { Pulse, View } from '../view.ts';
+import { drawConfigs } from './configs.ts';
+import { drawTable, element, setText } from './drawing.ts';
+import { drawQueues, tickSince } from './queues.ts';
+import { showDuration, Time } from './time.ts';
+import { drawElections, periodOf } from './timeline.ts';
+
+/** Looks come every second; what is older than this is called old. */
+const FRESH_MS = 3_000;
+
+const time = new Time();
+const filter = element('filter') as HTMLInputElement;
+let view: View | undefined;
+
+const events = new EventSource('events');
+events.addEventListener('view', ({ data }: MessageEvent<string>) => {
+  view = JSON.parse(data) as View;
+  draw();
+});
+events.addEventListener('pulse', ({ data }: MessageEvent<string>) => {
+  time.hear(JSON.parse(data) as Pulse);
+  tick();
+});
+events.addEventListener('error', tick);
+filter.addEventListener('input', draw);
+setInterval(tick, 1_000);
+
+function draw(): void {
+  if (view === undefined) return;
+  const { namespace, queues, configs, registries, jobs, sessions, members, incomplete } = view;
+  document.body.classList.toggle('filtered', filter.value.trim() !== '');
+  document.title = `${namespace} · holdfast`;
+  setText(element('namespace'), namespace);
+  drawQueues(wanted(queues));
+  drawConfigs(wanted(configs));
+  drawTable(
+    'registries',
+    wanted(registries),
+    ({ name, instanceId }) => `${name}/${instanceId}`,
+    (row) => [row.name, row.instanceId, row.address],
+  );
+  drawTable(
+    'jobs',
+    wanted(jobs),
+    ({ name }) => name,
+    ({ name, isPaused }) => [name, isPaused ? 'paused' : 'runs'],
+  );
+  drawTable(
+    'sessions',
+    wanted(sessions),
+    ({ lease }) => lease,
+    ({ who, lease }) => [who, lease],
+  );
+  drawTable(
+    'members',
+    members,
+    ({ endpoint }) => endpoint,
+    ({ endpoint, isWell, about }) => [
+      endpoint,
+      {
+        fill: (cell) => {
+          setText(cell, isWell ? 'well' : 'not well');
+          cell.className = isWell ? '' : 'warning';
+        },
+      },
+      about,
+    ],
+  );
+  const more = element('incomplete');
+  more.hidden = incomplete.length === 0;
+  setText(more, `There is more than is shown of: ${incomplete.join(', ')}.`);
+  tick();
+}
+
+/** Those that have the text of the filter in them somewhere. */
+function wanted<Item>(items: readonly Item[]): readonly Item[] {
+  const text = filter.value.trim().toLowerCase();
+  return text === ''
+    ? items
+    : items.filter((item) =>
+        JSON.stringify(Object.values(item as object))
+          .toLowerCase()
+          .includes(text),
+      );
+}
+
+/** What changes without being told. */
+function tick(): void {
+  const { pulse, ageMs } = time;
+  if (view !== undefined) {
+    const knownUntilMs = time.nowMs - (ageMs ?? 0);
+    drawElections(wanted(view.elections), periodOf(view.watchedSinceMs, knownUntilMs));
+    tickSince(time.nowMs);
+  }
+  const state = stateOf();
+  const shown = element('state');
+  shown.dataset['state'] = state.is;
+  element('content').classList.toggle('old', state.is === 'stale' || state.is === 'lost');
+  /* Read out when it changes: so no number is in it. */
+  setText(shown, state.text);
+  const old = ageMs === undefined ? '' : `${showDuration(ageMs)} old`;
+  setText(element('age'), [old, state.is === 'live' ? undefined : pulse?.failure].filter(Boolean).join(': '));
+  const revision = pulse?.revision === undefined ? '' : `revision ${pulse.revision}, epoch ${view?.epoch ?? 0}`;
+  setText(element('position'), revision);
+}
+
+function stateOf(): { readonly is: 'waiting' | 'live' | 'stale' | 'lost'; readonly text: string } {
+  const { pulse, ageMs } = time;
+  if (events.readyState !== EventSource.OPEN && pulse !== undefined)
+    return { is: 'lost', text: 'holdfast ui has gone; this is the last that it told' };
+  if (pulse === undefined) return { is: 'waiting', text: 'Waits for the first look' };
+  if (ageMs === undefined) return { is: 'stale', text: `No look has been answered yet (${pulse.health})` };
+  if (ageMs > FRESH_MS || pulse.failure !== undefined)
+    return { is: 'stale', text: `Old: etcd does not answer (${pulse.health})` };
+  return { is: 'live', text: 'Live' };
+}

@@ -1,0 +1,68 @@
+import type { SurveyedQueue } from '../../survey/survey.ts';
+import { whoIs } from './portrait.ts';
+import type { ShownElection, ShownTerm } from './view.ts';
+
+/** Elections and terms that are remembered; those that ended first are forgotten. */
+const MOST_ELECTIONS = 500;
+const MOST_TERMS = 100;
+
+interface Course {
+  readonly kind: string;
+  readonly name: string;
+  terms: readonly ShownTerm[];
+}
+
+/**
+ * The terms of leaders, put together from looks. Of a leadership that begins and ends between two looks nothing is known; and that one goes on
+ * from look to look is said by its token.
+ */
+export class Terms {
+  readonly #courses = new Map<string, Course>();
+  #isFirstLook = true;
+
+  /** What a look saw. `nowMs`: when it was begun, by the clock here. */
+  see(queues: readonly SurveyedQueue[], nowMs: number): void {
+    const led = queues.filter(({ kind }) => kind === 'election' || kind === 'schedule');
+    const ids = new Set(led.map(idOf));
+    for (const [id, course] of this.#courses) if (!ids.has(id)) course.terms = ended(course.terms, nowMs);
+    for (const queue of led) this.#follow(queue, nowMs);
+    this.#forget();
+    this.#isFirstLook = false;
+  }
+
+  get elections(): readonly ShownElection[] {
+    return [...this.#courses.values()].toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  }
+
+  #follow(queue: SurveyedQueue, nowMs: number): void {
+    const { kind, name, holders } = queue;
+    const id = idOf(queue);
+    const { terms = [] } = this.#courses.get(id) ?? {};
+    const [leader] = holders;
+    const last = terms.at(-1);
+    if (leader === undefined) {
+      this.#courses.set(id, { kind, name, terms: ended(terms, nowMs) });
+      return;
+    }
+    const token = leader.token.toString();
+    if (last?.token === token && last.toMs === undefined) return;
+    const term = { who: whoIs(leader), token, fromMs: nowMs, isOlder: this.#isFirstLook };
+    this.#courses.set(id, { kind, name, terms: [...ended(terms, nowMs), term].slice(-MOST_TERMS) });
+  }
+
+  #forget(): void {
+    for (const [id, { terms }] of this.#courses) {
+      if (this.#courses.size <= MOST_ELECTIONS) return;
+      if (terms.at(-1)?.toMs !== undefined) this.#courses.delete(id);
+    }
+  }
+}
+
+function idOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return `${kind}/${name}`;
+}
+
+function ended(terms: readonly ShownTerm[], nowMs: number): readonly ShownTerm[] {
+  const last = terms.at(-1);
+  return last === undefined || last.toMs !== undefined ? terms : [...terms.slice(0, -1), { ...last, toMs: nowMs }];
+}
