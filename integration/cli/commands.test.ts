@@ -52,15 +52,15 @@ test('a config is set, read, rolled back and deleted', async (t) => {
 });
 
 test('a value that is no JSON, or not ours, shows in no error', async (t) => {
-  const terminal = new Terminal(server.endpoint, 'secrets');
+  const terminal = new Terminal(server.endpoint, 'vault');
   const typed = await terminal.type(['config', 'set', 'door', 'secret']);
   t.is(typed.code, EXIT.usage);
   const put = await terminal.type(['config', 'set', 'door', '"secret"', 'secret']);
   t.is(put.code, EXIT.usage);
-  await server.etcdctl(['put', 'secrets/config/door', 'secret']);
+  await server.etcdctl(['put', 'vault/config/door', 'secret']);
   const read = await terminal.type(['config', 'get', 'door']);
   t.is(read.code, EXIT.no);
-  t.regex(read.err, /is no version of one/);
+  t.regex(read.err, /this process does not serve/);
   t.notRegex([typed, put, read].map(({ out, err }) => out + err).join(''), /secret/);
   t.is((await terminal.type(['config', 'delete', 'door'])).code, EXIT.ok);
 });

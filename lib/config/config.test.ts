@@ -165,6 +165,22 @@ const bad: readonly [string, string][] = [
   ['deep nesting', `{"version":2,"value":${'['.repeat(5_000)}${']'.repeat(5_000)}}`],
   ['another schema', '{"version":2,"value":{"perMinute":"many"}}'],
 ];
+test('where the only version is refused and there is no fallback, get says so, and serves the next one that passes', async (t) => {
+  const world = new VirtualWorld();
+  world.cluster.put('test/config/limits', '{"version":1,"value":{"perMinute":"many"}}');
+  const { coordinator } = await world.connect();
+  const limits = coordinator.config('limits', { schema: limitsSchema });
+  t.throws(() => limits.get(), { code: 'UNAVAILABLE' }, 'nothing is known yet');
+  await world.settle(limits.ready());
+  t.throws(() => limits.get(), {
+    code: 'CONFIG_INVALID',
+    message: /only a version is known that this process does not serve.*perMinute/,
+  });
+  await t.throwsAsync(world.settle(limits.update(() => ({ perMinute: 1 }))), { code: 'CONFIG_INVALID' });
+  await world.settle(limits.set({ perMinute: 6 }));
+  t.is(limits.get()?.value.perMinute, 6);
+});
+
 for (const [what, text] of bad) {
   test(`a new version with ${what} never replaces a good one`, async (t) => {
     const { world, limits } = await ready();

@@ -7,7 +7,7 @@
  * Not guaranteed. That every process has applied a version when `set` resolves: `rollout()` tells which have.
  */
 import { expectFunction, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
-import { CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
+import { ConfigInvalidError, CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
 import { isSame } from '../replica/contents.ts';
 import { ReaderCalls, type ReaderContext } from '../replica/reader-calls.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -73,6 +73,8 @@ export class Config<Input, Output> implements AsyncDisposable {
   readonly #unfollow: () => void;
   /** What the entry that is known was made of. */
   #opened: KeyValue | undefined;
+  /** Why the version that stands in the store is not served, if it is not. */
+  #refusal: Error | undefined;
   #isClosed = false;
 
   /** @internal */
@@ -104,8 +106,9 @@ export class Config<Input, Output> implements AsyncDisposable {
   }
 
   /**
-   * The entry from memory; no I/O. `undefined`: known to be absent, and there is no fallback. Throws CoordinationUnavailableError while
-   * nothing is known and there is no fallback; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
+   * The entry from memory; no I/O. `undefined`: known to be absent, and there is no fallback. Where there is none, throws
+   * CoordinationUnavailableError while nothing is known, and ConfigInvalidError while the only version that is known is one that this process
+   * refuses; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
    */
   get(): ConfigEntry<Output> | undefined {
     const known = this.#known.value;
@@ -114,6 +117,12 @@ export class Config<Input, Output> implements AsyncDisposable {
     }
     if (known.is === 'good') return known.entry;
     if (this.#fallback !== undefined || known.is === 'absent') return this.#fallback;
+    if (this.#refusal !== undefined) {
+      throw new ConfigInvalidError(
+        `Of config ${JSON.stringify(this.name)} only a version is known that this process does not serve, and there is no fallback: ${this.#refusal.message}`,
+        { cause: this.#refusal },
+      );
+    }
     throw new CoordinationUnavailableError(
       `Nothing is known of config ${JSON.stringify(this.name)} yet, and it has no fallback. Await ready(), or give it one.`,
       { cause: this.#replica.failure },
@@ -242,6 +251,7 @@ export class Config<Input, Output> implements AsyncDisposable {
   /** The store has something else now: a good version, a bad one, or none. */
   #apply(): void {
     const stored = this.#replica.entries.get(this.#context.keys.current);
+    this.#refusal = undefined;
     if (stored === undefined) {
       this.#known.set({ is: 'absent' });
       return;
@@ -255,7 +265,8 @@ export class Config<Input, Output> implements AsyncDisposable {
       this.#context.rollout.applied(entry.version);
       tell('config', { config: this.name, version: entry.version });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      this.#refusal = error instanceof Error ? error : new Error(String(error));
+      const reason = this.#refusal.message;
       this.#context.runtime.logger.error(`An invalid version was refused, the last good one stays: ${reason}`, {
         event: 'config.refused',
         config: this.name,

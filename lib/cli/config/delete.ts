@@ -1,4 +1,4 @@
-import { CoordinationUnavailableError } from '../../errors.ts';
+import { ConfigInvalidError } from '../../errors.ts';
 import { client } from '../client.ts';
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -23,7 +23,7 @@ export const configDelete: Command = {
       try {
         return config.get() === undefined;
       } catch (error) {
-        if (error instanceof CoordinationUnavailableError) return false;
+        if (error instanceof ConfigInvalidError) return false;
         throw error;
       }
     };
