@@ -27,13 +27,18 @@ for (const version of testedVersions) {
       findings.filter((finding) => finding.about === about).map(({ level }) => level);
 
     const healthy = await examine('--endpoints', server.endpoint);
-    t.is(healthy.code, 0, JSON.stringify(healthy.findings));
+    /* A busy machine can be late for anything. */
+    t.true(
+      healthy.code === 0 || levelOf(healthy.findings, 'timers')[0] === 'problem',
+      JSON.stringify(healthy.findings),
+    );
     t.deepEqual(levelOf(healthy.findings, 'members'), ['fine', 'note']);
     t.is(levelOf(healthy.findings, 'version')[0], version === '3.4' ? 'warning' : 'fine');
     for (const about of ['space', 'access', 'history', 'session', 'queues']) {
       t.deepEqual(levelOf(healthy.findings, about), ['fine'], about);
     }
     t.is(levelOf(healthy.findings, 'latency').length, 1);
+    t.is(levelOf(healthy.findings, 'timers').length, 1);
 
     const half = await examine('--endpoints', `${server.endpoint},http://127.0.0.1:1`, '--timeout', '2s');
     t.is(half.code, 0);

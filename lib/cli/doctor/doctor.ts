@@ -6,6 +6,7 @@ import { Members, storeOf } from '../members.ts';
 import { oneLine, type Output } from '../output.ts';
 import { examineHistory, examineLatency, examineWriting } from './cluster.ts';
 import type { Finding } from './finding.ts';
+import { examineTimers } from './machine.ts';
 import { judgeMembers } from './members.ts';
 import { judgeNamespace } from './namespace.ts';
 
@@ -17,7 +18,7 @@ export const doctor: Command = {
   summary: 'Looks at this deployment, and says what is wrong with it and what to do',
   usage: '',
   details:
-    'Members and their versions, space and alarms, the latency against the TTL, permissions, history, TLS, who is stuck in a queue, whose clock is\n' +
+    "Members and their versions, space and alarms, the latency and this machine's timers against the TTL, permissions, history, TLS, who is stuck in a queue, whose clock is\n" +
     'ahead, which config has been refused. Writes nothing but a session of its own. Ends with 1 if there is a problem.',
   examples: [
     'holdfast doctor',
@@ -39,10 +40,11 @@ export const doctor: Command = {
     };
     try {
       const found = judgeMembers(await members.ask(timeoutMs, call.signal));
-      tell([...found, ...transport(settings)]);
-      if (isCutOff(found)) return EXIT.outage;
       const { clock, signal } = call;
       const { keyspace, ttlMs } = settings;
+      tell([...found, ...transport(settings)]);
+      tell([await examineTimers(clock, ttlMs, signal)]);
+      if (isCutOff(found)) return EXIT.outage;
       const examination = { clock, store: all, keyspace, ttlMs, timeoutMs, signal };
       const writing = await examineWriting(examination);
       tell(writing);
