@@ -13,7 +13,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: 'a late enqueue is not refused by the generation',
-    file: 'queue/ticket',
+    file: 'queue/entry',
     from: "compare: [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition]",
     to: 'compare: [...condition]',
     caughtBy: 600,
@@ -21,20 +21,20 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an unanswered enqueue is not settled',
     file: 'queue/ticket',
-    from: 'if (this.#unanswered)',
-    to: 'if (this.#unanswered && false)',
+    from: 'if (this.#entry.isUnanswered)',
+    to: 'if (this.#entry.isUnanswered && false)',
     caughtBy: 'lib/lock/fenced-lock.test.ts',
   },
   {
     name: 'a waiter does not wait for its predecessor',
     file: 'queue/ticket',
-    from: 'for (let breaks = 0; !this.#before.areFew;)',
+    from: 'for (let breaks = 0; !this.#entry.before.areFew;)',
     to: 'while (false)',
     caughtBy: 50,
   },
   {
     name: 'two tries can both take a free lock',
-    file: 'queue/ticket',
+    file: 'queue/entry',
     from: "{ prefix: this.#rivals.prefix, target: 'create', is: '=', than: 0n },",
     to: '',
     caughtBy: 50,
@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the epoch is not in the token',
     file: 'queue/ticket',
-    from: 'packToken({ epoch: this.#slot?.epoch ?? this.#epoch,',
+    from: 'packToken({ epoch: this.#slot?.epoch ?? this.#entry.epoch,',
     to: 'packToken({ epoch: 0,',
     caughtBy: 200,
   },
@@ -209,7 +209,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a try to read writes its key twice',
-    file: 'queue/ticket',
+    file: 'queue/entry',
     from: "\n            { key: this.key, target: 'create', is: '=', than: 0n },",
     to: '',
     caughtBy: 'lib/lock/read-write-lock.test.ts',
@@ -371,7 +371,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a try queues, and looks afterwards whether it is the first',
     file: 'queue/ticket',
-    from: 'if (this.#rivals.beside > 0)',
+    from: 'if (this.#beside > 0)',
     to: 'if (true)',
     caughtBy: 'lib/simulation/cases.test.ts',
   },

@@ -22,17 +22,13 @@
 import { fullJitterMs } from '../resilience/backoff.ts';
 import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import { queueSegment } from '../session/keyspace.ts';
-import { saysLeaseIsGone, type KeyOwner, type Session } from '../session/session.ts';
-import { entriesOf } from '../store/entries.ts';
+import type { KeyOwner, Session } from '../session/session.ts';
 import { repeat } from '../store/repeat.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, Operation, TransactionResponse } from '../store/store.ts';
 import type { KeyLife } from '../store/until-deleted.ts';
 import { erase, settle, withdraw, type Departure } from './departure.ts';
-import { readEpoch } from './epoch.ts';
-import type { QueueTransaction } from './group-commit.ts';
+import { Entry } from './entry.ts';
 import { watchHeldKeys } from './held-keys.ts';
-import { newest, Predecessors, type Rivals } from './predecessors.ts';
 import { Slot, type SlotOptions } from './slots.ts';
 import type { TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
@@ -50,10 +46,8 @@ export class Ticket implements KeyOwner {
   /** Aborts when the key, or its session, is gone, when nobody wants it any more, and when it has left. */
   readonly #stop = new AbortController();
   #loss: Error | undefined;
-  #createRevision = 0n;
-  #epoch = 0;
-  readonly #rivals: Rivals;
-  readonly #before: Predecessors;
+  readonly #entry: Entry;
+  readonly #beside: number;
   readonly #slots: SlotOptions | undefined;
   #slot: Slot | undefined;
   #owned = false;
@@ -61,11 +55,6 @@ export class Ticket implements KeyOwner {
   #grants = 0;
   #isPinned = false;
   #onLost: (reason: Error) => void = () => {};
-  #sent = false;
-  /** An attempt to enqueue was not answered. It may be applied at any time while the generation stands. */
-  #unanswered = false;
-  /** One was refused for want of space, which may be the one that etcd applies nevertheless. */
-  #isInDoubt = false;
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
   #finish: () => void = () => {};
@@ -73,17 +62,17 @@ export class Ticket implements KeyOwner {
   readonly over: Promise<void>;
 
   constructor(context: TicketContext, session: Session, queue: TicketQueue) {
-    const { prefix, place = prefix, rivals = prefix, beside = 0 } = queue;
+    const { prefix, place = prefix, beside = 0 } = queue;
     this.#context = context;
     this.session = session;
     this.queue = prefix;
-    this.#rivals = { prefix: rivals, beside };
-    this.#before = new Predecessors(prefix, beside);
+    this.#beside = beside;
     this.#slots = queue.slots;
     this.#value = queue.value;
     this.#watchAfterMs = queue.watchAfterMs;
     const { clock, random } = context.runtime;
     this.key = `${place}${queueSegment(session.lease, clock.now().wallMs, random.bits64())}`;
+    this.#entry = new Entry(context, session, queue, this.key, () => this.#loseKey());
     this.over = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -92,12 +81,12 @@ export class Ticket implements KeyOwner {
 
   /** The key's create revision while it is expected to stay. */
   get createRevision(): bigint | undefined {
-    return this.#createRevision === 0n || this.#departure !== undefined ? undefined : this.#createRevision;
+    return this.#entry.createRevision === 0n || this.#departure !== undefined ? undefined : this.#entry.createRevision;
   }
 
   /** The key in the life that this ticket gave it. */
   get life(): KeyLife {
-    return { key: this.key, createRevision: this.#createRevision };
+    return { key: this.key, createRevision: this.#entry.createRevision };
   }
 
   /** The key whose create revision is in the token: that of the slot, where there are slots. */
@@ -112,12 +101,12 @@ export class Ticket implements KeyOwner {
 
   /** The operator's epoch, as the answer had it by which the key came to be. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#entry.epoch;
   }
 
   /** Somebody is known to have been before us. */
   get isContended(): boolean {
-    return !this.#before.areFew || this.#slot?.areTaken === true;
+    return !this.#entry.before.areFew || this.#slot?.areTaken === true;
   }
 
   /** Why the key, or its session, is gone, if it is. */
@@ -142,39 +131,15 @@ export class Ticket implements KeyOwner {
 
   /** 1. Resolves once the key stands in the queue. Abandoning it ends the repeating, not the attempt that is under way. */
   enqueue(): Promise<void> {
-    return this.#alone(() =>
-      this.#repeat(async () => {
-        const answer = await this.#send(
-          'enter',
-          [{ key: this.key, target: 'create', is: '=', than: 0n }],
-          [{ type: 'range', ...newest(this.#rivals) }],
-        );
-        const [, , queue] = answer.responses;
-        if (answer.succeeded && queue?.type === 'range')
-          this.#before.see(queue, this.key, { revision: answer.revision, epoch: this.#epoch });
-        else await this.#lookAgain();
-      }),
-    );
+    return this.#alone(() => this.#repeat(() => this.#entry.enter()));
   }
 
   /** 1, but only if nobody is to be waited for: then the ticket owns the queue. `false`: somebody has it, and it is to leave. */
   async enqueueIfFree(): Promise<boolean> {
-    if (this.#rivals.beside > 0) await this.enqueue();
-    else await this.#alone(() => this.#repeat(() => this.#enterIfEmpty()));
-    if (this.#createRevision === 0n || !this.#before.areFew) return false;
+    if (this.#beside > 0) await this.enqueue();
+    else await this.#alone(() => this.#repeat(() => this.#entry.enterIfEmpty()));
+    if (this.#entry.createRevision === 0n || !this.#entry.before.areFew) return false;
     return this.#own({ isPatient: false });
-  }
-
-  /** The key is put only where nobody stands, so if it stands there it has been the first since. Once: it need not be among the rivals. */
-  async #enterIfEmpty(): Promise<void> {
-    await this.#send(
-      'enter-if-empty',
-      [
-        { prefix: this.#rivals.prefix, target: 'create', is: '=', than: 0n },
-        { key: this.key, target: 'create', is: '=', than: 0n },
-      ],
-      [],
-    );
   }
 
   /** 2. Resolves once no more are before us than may be. Rejects if the key went away meanwhile, or if it was abandoned. */
@@ -182,9 +147,9 @@ export class Ticket implements KeyOwner {
     const { runtime, repetition } = this.#context;
     const { clock, random } = runtime;
     const { signal } = this.#stop;
-    for (let breaks = 0; !this.#before.areFew;) {
+    for (let breaks = 0; !this.#entry.before.areFew;) {
       const since = clock.now();
-      const sighting = await this.#before.untilFew(this.#context, this.life, signal);
+      const sighting = await this.#entry.before.untilFew(this.#context, this.life, signal);
       if (sighting === 'removed') this.#loseKey();
       if (sighting === 'first') break;
       /* At once after a break that follows no other soon: where watches cannot be kept at all, it would be polling. */
@@ -197,7 +162,7 @@ export class Ticket implements KeyOwner {
         );
       }
       breaks += 1;
-      await this.#alone(() => this.#repeat(() => this.#lookAgain()));
+      await this.#alone(() => this.#repeat(() => this.#entry.lookAgain()));
     }
     signal.throwIfAborted();
     await this.#own({ isPatient: true });
@@ -207,7 +172,7 @@ export class Ticket implements KeyOwner {
   async #own({ isPatient }: { readonly isPatient: boolean }): Promise<boolean> {
     if (this.#slots !== undefined) {
       const { queue, key, session } = this;
-      const place = { queue, key, session, createRevision: this.#createRevision, value: this.#value };
+      const place = { queue, key, session, createRevision: this.#entry.createRevision, value: this.#value };
       const slot = new Slot(this.#context, place, this.#slots, (reason) => this.lost(reason));
       this.#slot = slot;
       const claim = await this.#alone(() =>
@@ -237,7 +202,7 @@ export class Ticket implements KeyOwner {
     }
     this.#onLost = onLost;
     if (this.#loss !== undefined) onLost(this.#loss);
-    return packToken({ epoch: this.#slot?.epoch ?? this.#epoch, revision: this.fence.createRevision, handoff });
+    return packToken({ epoch: this.#slot?.epoch ?? this.#entry.epoch, revision: this.fence.createRevision, handoff });
   }
 
   /** 4. Somebody outside has been given a compare of the key. */
@@ -277,92 +242,11 @@ export class Ticket implements KeyOwner {
   }
 
   async #leavePlace(): Promise<Departure> {
-    if (this.#unanswered) await settle(this.#context, this);
-    else if (this.#sent && this.#createRevision > 0n) return withdraw(this.#context, this, this.#createRevision);
-    else if (this.#isInDoubt) await erase(this.#context, this);
+    if (this.#entry.isUnanswered) await settle(this.#context, this);
+    else if (this.#entry.isSent && this.#entry.createRevision > 0n)
+      return withdraw(this.#context, this, this.#entry.createRevision);
+    else if (this.#entry.isInDoubt) await erase(this.#context, this);
     return 'left';
-  }
-
-  /** Sends an enqueue under `condition`, and reads what the answer tells about ourselves. */
-  async #send(
-    does: QueueTransaction['does'],
-    condition: readonly Compare[],
-    look: readonly Operation[],
-  ): Promise<TransactionResponse> {
-    const { session, key, queue } = this;
-    const { epochKey, group } = this.#context;
-    const { generation } = session;
-    this.#sent = true;
-    let answer: TransactionResponse;
-    try {
-      answer = await group.transact(session, {
-        queue,
-        does,
-        compare: [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition],
-        then: [
-          { type: 'put', key, value: this.#value, lease: session.lease },
-          { type: 'range', key: epochKey },
-          ...look,
-        ],
-        otherwise: [
-          { type: 'range', key },
-          { type: 'range', key: epochKey },
-          { type: 'range', key: session.identity.key },
-        ],
-      });
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.outcome === 'unknown') this.#unanswered = true;
-      /* It is done with, but the write by which etcd's quota is exceeded is applied and then refused. */
-      if (error instanceof StoreError && error.reason === 'quota') this.#isInDoubt = true;
-      if (saysLeaseIsGone(error)) session.lose(new Error('etcd answered that the lease is gone'));
-      throw error;
-    }
-    /* Whatever else the answer says: a key that stands has to be known, or it could not be deleted. */
-    const [first, epoch, sessionKey] = answer.responses;
-    const [own] = entriesOf(first);
-    if (answer.succeeded) this.#createRevision = answer.revision;
-    else if (own !== undefined) this.#createRevision = own.createRevision;
-    this.#epoch = readEpoch(epochKey, entriesOf(epoch)[0]);
-    if (!answer.succeeded) {
-      const found = entriesOf(sessionKey)[0]?.modRevision ?? 0n;
-      if (found < generation) {
-        session.lose(new Error('the session key is not in etcd any more, or an older one is'));
-        if (this.#loss !== undefined) throw this.#loss;
-      }
-      if (own === undefined && found !== generation) {
-        /* Refused for the generation alone, so not applied: sent again at once with the newer one. */
-        session.advance(found);
-        return this.#send(does, condition, look);
-      }
-    }
-    return answer;
-  }
-
-  /** 2. One call: our own key and those before it. */
-  async #lookAgain(): Promise<void> {
-    const { store, repetition, epochKey } = this.#context;
-    const options = { timeoutMs: repetition.attemptTimeoutMs, signal: this.session.signal };
-    const { key } = this;
-    const before = newest(this.#rivals, this.#createRevision);
-    const { revision, responses } = await store.transact(
-      {
-        compare: [],
-        then: [
-          { type: 'range', key, keysOnly: true },
-          { type: 'range', ...before },
-          { type: 'range', key: epochKey },
-        ],
-      },
-      options,
-    );
-    if (revision < this.#createRevision) {
-      throw new StoreError('unreachable', 'transient', 'a member answered that lags behind our own key');
-    }
-    const [own, range, epoch] = responses;
-    if (entriesOf(own)[0]?.createRevision !== this.#createRevision) this.#loseKey();
-    if (range?.type !== 'range') return;
-    /* Of this answer; the token keeps the epoch with which the key came to be. */
-    this.#before.see(range, key, { revision, epoch: readEpoch(epochKey, entriesOf(epoch)[0]) });
   }
 
   #loseKey(): never {
