@@ -32,8 +32,10 @@ const entryPoints: Readonly<Record<string, readonly string[]>> = {
   testing: ['coordinator.ts', 'coordinator-options.ts', 'store/', 'sequence/', 'runtime/', 'arguments.ts', 'errors.ts'],
 };
 
-/** Who may import which places of an entry point: `holdfast dev` is the etcd in memory, from the command line. */
-const visitors: Readonly<Record<string, readonly string[]>> = { cli: ['testing/embedded/'] };
+/** Who may import which places of an entry point: `holdfast dev` and `holdfast demo` are what needs no installation, from the command line. */
+const visitors: Readonly<Record<string, readonly string[]>> = {
+  cli: ['testing/embedded/', 'testing/fault-proxy.ts', 'guards/http.ts', 'guards/memory.ts'],
+};
 
 /** Packages that only some places may import, since they bring a clock, chance, I/O or types of their own. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
@@ -89,7 +91,7 @@ const verdicts: readonly (readonly [file: string, source: string, problems: numb
   ['guards/memory.ts', "import { WaitQueue } from '../queue/wait-queue.ts';", 1],
   ['lock/fenced-lock.ts', "import { memoryGuard } from '../guards/memory.ts';", 1],
   ['cli/dev.ts', "import { EmbeddedEtcd } from '../testing/embedded/embedded-etcd.ts';", 0],
-  ['cli/dev.ts', "import { FaultProxy } from '../testing/fault-proxy.ts';", 1],
+  ['cli/dev.ts', "import { TestWorld } from '../testing/test-world.ts';", 1],
   ['coordinator.ts', "import { EmbeddedEtcd } from './testing/embedded/embedded-etcd.ts';", 1],
   ['store/memory/memory-store.ts', "import { type Clock } from '../../runtime/clock.ts';", 0],
   ['coordinator.ts', "import { complete } from './coordinator-options.ts';", 0],

@@ -8,6 +8,7 @@ import { configRollback } from './config/rollback.ts';
 import { configRollout } from './config/rollout.ts';
 import { configSet } from './config/set.ts';
 import { configWatch } from './config/watch.ts';
+import { demo } from './demo/demo.ts';
 import { dev } from './dev.ts';
 import { doctor } from './doctor/doctor.ts';
 import { elect } from './elect.ts';
@@ -44,4 +45,5 @@ export const commands: readonly Command[] = [
   epochGet,
   epochSet,
   dev,
+  demo,
 ];

@@ -1,0 +1,35 @@
+import { machineNow, systemClock } from '../../runtime/clock.ts';
+import type { Order, Report, WorkerOptions } from './order.ts';
+import { Worker } from './worker.ts';
+
+/* Ctrl-C reaches every process of a terminal; the demo decides what it means. */
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {});
+
+let heirloom: number | undefined;
+
+/* The demo is gone, or we are done. A worker that it has stopped would stay so for ever. */
+process.on('disconnect', () => {
+  if (heirloom !== undefined) {
+    try {
+      process.kill(heirloom, 'SIGKILL');
+    } catch {
+      /* It has ended. */
+    }
+  }
+  process.exit();
+});
+
+const worker = new Worker(systemClock, JSON.parse(process.argv[2] ?? '{}') as WorkerOptions, (said) => {
+  const report: Report = { said, at: machineNow().monotonicMs };
+  if (process.connected) process.send?.(report, undefined, undefined, () => {});
+});
+
+async function obey(order: Order): Promise<void> {
+  if (order.do === 'inherit') heirloom = order.pid;
+  else await worker.take(order);
+  if (order.do === 'close') process.disconnect();
+}
+
+process.on('message', (order: Order) => void obey(order));
+
+await worker.run();
