@@ -2,6 +2,7 @@
 export const long = [
   'integration/cache/on-demand.test.ts',
   'integration/cli/commands.test.ts',
+  'integration/cli/demo.test.ts',
   'integration/cli/doctor.test.ts',
   'integration/cli/status.test.ts',
   'integration/cli/ui.test.ts',

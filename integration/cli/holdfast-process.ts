@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { killAtExit } from '../servers/server-process.ts';
 
@@ -9,6 +10,15 @@ export interface Ended {
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
+}
+
+/** Whether a process runs. One that is dead and not yet buried does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** `holdfast`, as somebody has typed it. */
@@ -39,6 +49,12 @@ export class HoldfastProcess implements AsyncDisposable {
 
   get pid(): number {
     return this.child.pid ?? 0;
+  }
+
+  /** The processes that it has started itself and that are there. */
+  get children(): readonly number[] {
+    const pids = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
+    return pids.split(' ').filter(Boolean).map(Number);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

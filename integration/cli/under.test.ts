@@ -1,28 +1,18 @@
-import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { Clients } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
-import { HoldfastProcess } from './holdfast-process.ts';
+import { HoldfastProcess, isAlive } from './holdfast-process.ts';
 
 /** A command that does not mind being asked to stop, with a child of its own. It says who it is. */
 const STUBBORN = 'trap "" TERM INT; sleep 1000 & echo "$$ $!"; while :; do sleep 0.1; done';
 
 const TTL = ['--ttl', '3s'];
 
-/** Whether a process runs. One that is dead and not yet buried does not. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
 /** The guardian of a `holdfast`: its only child. */
-function guardianOf({ pid }: HoldfastProcess): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+function guardianOf({ children }: HoldfastProcess): number {
+  return children[0] ?? 0;
 }
 
 interface Trouble {
