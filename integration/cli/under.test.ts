@@ -48,6 +48,8 @@ const troubles: readonly Trouble[] = [
       process.kill(stopped, 'SIGSTOP');
       proxy.blackhole();
     },
+    /* It has been killed, or else holds open what the test would wait for. */
+    end: () => void (isAlive(stopped) && process.kill(stopped, 'SIGCONT')),
     code: 76,
   },
 ];
@@ -69,9 +71,12 @@ for (const command of ['lock', 'elect'] as const) {
         const other = await clients.connect(server.endpoint);
         const next = command === 'lock' ? other.lock('a').acquire() : other.election('a').campaign();
         const alive = next.then(() => pids.filter(isAlive));
-        hit(holdfast, proxy);
-        t.deepEqual(await alive, []);
-        end?.(holdfast);
+        try {
+          hit(holdfast, proxy);
+          t.deepEqual(await alive, []);
+        } finally {
+          end?.(holdfast);
+        }
         if (code !== undefined) t.is((await holdfast.ended).code, code);
       },
     );
