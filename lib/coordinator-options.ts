@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { expectBoolean, expectDuration, expectOptions, expectText, show } from './arguments.ts';
 import type { Logger } from './runtime/logger.ts';
 import { createLogger, safeLogger } from './runtime/logger.ts';
-import { roundTtlMs } from './session/keeper.ts';
+import { roundTtlMs } from './session/ttl.ts';
 import { Keyspace } from './session/keyspace.ts';
 
 /** PEM text or its bytes. */

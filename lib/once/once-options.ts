@@ -1,5 +1,5 @@
 import { expectBoolean, expectDuration, expectOptions, expectSignal } from '../arguments.ts';
-import { roundTtlMs } from '../session/keeper.ts';
+import { roundTtlMs } from '../session/ttl.ts';
 
 export interface OnceOptions {
   /**

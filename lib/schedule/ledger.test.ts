@@ -1,7 +1,7 @@
 import test from 'ava';
 import { unpackToken } from '../queue/token.ts';
 import { RetryBudget } from '../resilience/retry-budget.ts';
-import { marginMs } from '../session/keeper.ts';
+import { marginMs } from '../session/ttl.ts';
 import { Keyspace } from '../session/keyspace.ts';
 import { Operations } from '../session/operations.ts';
 import { Session } from '../session/session.ts';

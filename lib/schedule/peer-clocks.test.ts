@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { RetryBudget } from '../resilience/retry-budget.ts';
-import { marginMs } from '../session/keeper.ts';
+import { marginMs } from '../session/ttl.ts';
 import { Keyspace } from '../session/keyspace.ts';
 import { Session } from '../session/session.ts';
 import { MemoryCluster } from '../store/memory/memory-cluster.ts';

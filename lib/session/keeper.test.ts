@@ -6,8 +6,9 @@ import { MemoryCluster } from '../store/memory/memory-cluster.ts';
 import type { MemoryStore } from '../store/memory/memory-store.ts';
 import { StoreError } from '../store/store-error.ts';
 import { testRuntime, type TestRuntime } from '../testing/test-runtime.ts';
-import { marginMs, roundTtlMs, SessionKeeper } from './keeper.ts';
+import { SessionKeeper } from './keeper.ts';
 import { Keyspace } from './keyspace.ts';
+import { marginMs, roundTtlMs } from './ttl.ts';
 
 const TTL_MS = 5_000;
 

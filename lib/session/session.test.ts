@@ -2,8 +2,8 @@ import test from 'ava';
 import { MemoryCluster } from '../store/memory/memory-cluster.ts';
 import type { MemoryStore } from '../store/memory/memory-store.ts';
 import { testRuntime, type TestRuntime } from '../testing/test-runtime.ts';
-import { marginMs } from './keeper.ts';
 import { Session, type KeyOwner } from './session.ts';
+import { marginMs } from './ttl.ts';
 
 const TTL_MS = 6_000;
 /* A tenth is the margin. */

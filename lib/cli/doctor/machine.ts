@@ -1,5 +1,5 @@
 import { elapsedMs, sleep, type Clock } from '../../runtime/clock.ts';
-import { marginMs } from '../../session/keeper.ts';
+import { marginMs } from '../../session/ttl.ts';
 import type { Finding } from './finding.ts';
 
 const ROUNDS = 25;
