@@ -8,6 +8,7 @@
  * - starting: no contact yet. - connected: the last renewal was answered. - suspended: renewals fail, what is held is still valid.
  * - degraded: nothing that rests on the lease can be trusted any more; calls fail fast, which is the breaker for etcd.
  */
+import { CoordinationUnavailableError } from '../errors.ts';
 import { elapsedMs, type Instant } from '../runtime/clock.ts';
 import { tell } from '../runtime/diagnostics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -75,6 +76,14 @@ export class Health {
       lastContactMs: this.#contactAt === undefined ? undefined : elapsedMs(this.#contactAt, now),
       ...(reason === undefined ? {} : { reason }),
     };
+  }
+
+  /** Throws CoordinationUnavailableError while degraded, in which nothing is queued. `what` is what cannot be done: `write the config "a"`. */
+  expectContact(what: string): void {
+    if (this.state !== 'degraded') return;
+    throw new CoordinationUnavailableError(
+      `Could not ${what}: there has been no contact with etcd for longer than a lease lasts. Nothing was sent, and nothing is queued.`,
+    );
   }
 
   /** Why the last attempt failed, where it did. */

@@ -69,11 +69,7 @@ export class ReaderCalls {
   }
 
   expectContact(what: string): void {
-    if (this.#context.health.state !== 'degraded') return;
-    throw new CoordinationUnavailableError(
-      `Could not ${what} ${this.#names.object}: there has been no contact with etcd for longer than a lease lasts. ` +
-        'Nothing was sent, and nothing is queued.',
-    );
+    this.#context.health.expectContact(`${what} ${this.#names.object}`);
   }
 
   /** Throws TooStaleError for what is older than that. */

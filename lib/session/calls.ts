@@ -54,9 +54,6 @@ export class Calls {
 
   /** Nothing is queued while there is no contact. */
   expectContact(what: string): void {
-    if (this.#context.health.state !== 'degraded') return;
-    throw new CoordinationUnavailableError(
-      `Could not ${what}: there has been no contact with etcd for longer than a lease lasts. Nothing was sent, and nothing is queued.`,
-    );
+    this.#context.health.expectContact(what);
   }
 }
