@@ -10,65 +10,36 @@ import { Keyspace } from './session/keyspace.ts';
 /** PEM text or its bytes. */
 export type Pem = string | Buffer;
 
+/** Whom a coordinator talks to, as whom, and how patiently. */
 export interface CoordinatorOptions {
   /**
    * etcd's client URLs, all `http://` or all `https://`.
    * @default HOLDFAST_ENDPOINTS, comma separated, else `http://127.0.0.1:2379`; none with `discovery.srv`
    */
   readonly endpoints?: string | readonly string[] | undefined;
-  /** Where further endpoints come from, and how the list follows the cluster. See docs/endpoints.md. */
-  readonly discovery?:
-    | {
-        /**
-         * A DNS domain: asks for the SRV records `_etcd-client-ssl._tcp.<srv>` with https, `_etcd-client._tcp.<srv>` without, as etcd's own
-         * `--discovery-srv` does. It is https when `tls` is given or the endpoints are https.
-         */
-        readonly srv?: string | undefined;
-        /**
-         * Follow the cluster's own member list: the client URLs of its voting members that have started.
-         * @default false
-         */
-        readonly members?: boolean | undefined;
-        /**
-         * How often either is asked again, in milliseconds, plus or minus a tenth; at least 100.
-         * @default 60_000
-         */
-        readonly everyMs?: number | undefined;
-      }
-    | undefined;
+  /**
+   * Where further endpoints come from, and how the list follows the cluster. See docs/endpoints.md.
+   * @default none: the endpoints are those that are given
+   */
+  readonly discovery?: DiscoverySettings | undefined;
   /**
    * Everything of this coordinator lives below `<namespace>/` in etcd. No `/` in it.
    * @default 'holdfast'
    */
   readonly namespace?: string | undefined;
+  /**
+   * A user of etcd, where its authentication is on.
+   * @default none: calls are made without a user
+   */
   readonly auth?: { readonly username: string; readonly password: string } | undefined;
   /** For `https://` endpoints: the authority that signed the servers' certificates, and this client's own certificate and key. */
   readonly tls?:
     | { readonly ca?: Pem | undefined; readonly cert?: Pem | undefined; readonly key?: Pem | undefined }
     | undefined;
-  readonly session?:
-    | {
-        /**
-         * How long what this process holds outlives it, in milliseconds; rounded up to whole seconds. The server may grant another.
-         * @default 15_000
-         */
-        readonly ttlMs?: number | undefined;
-      }
-    | undefined;
-  readonly request?:
-    | {
-        /**
-         * One attempt, in milliseconds.
-         * @default 2_000
-         */
-        readonly timeoutMs?: number | undefined;
-        /**
-         * A whole call with its repeats, in milliseconds, where the call has no `timeoutMs` of its own.
-         * @default 6_000
-         */
-        readonly deadlineMs?: number | undefined;
-      }
-    | undefined;
+  /** How long what this process holds can outlive it. */
+  readonly session?: SessionSettings | undefined;
+  /** How long calls to etcd may take. */
+  readonly request?: RequestSettings | undefined;
   /**
    * A folder for the last known config and cached entries, for a start while etcd is away. It may hold secrets; it is made for its
    * owner alone. Several processes may share it.
@@ -85,6 +56,48 @@ export interface CoordinatorOptions {
    * @default winston on standard error at the level of HOLDFAST_LOG; silent when that is unset
    */
   readonly logger?: Logger | undefined;
+}
+
+/** Where further endpoints come from: a domain, the cluster itself, or both. */
+export interface DiscoverySettings {
+  /**
+   * A DNS domain: asks for the SRV records `_etcd-client-ssl._tcp.<srv>` with https, `_etcd-client._tcp.<srv>` without, as etcd's own
+   * `--discovery-srv` does. It is https when `tls` is given or the endpoints are https.
+   */
+  readonly srv?: string | undefined;
+  /**
+   * Follow the cluster's own member list: the client URLs of its voting members that have started.
+   * @default false
+   */
+  readonly members?: boolean | undefined;
+  /**
+   * How often either is asked again, in milliseconds, plus or minus a tenth; at least 100.
+   * @default 60_000
+   */
+  readonly everyMs?: number | undefined;
+}
+
+/** Of the one lease that everything rests on. */
+export interface SessionSettings {
+  /**
+   * How long what this process holds outlives it, in milliseconds; rounded up to whole seconds. The server may grant another.
+   * @default 15_000
+   */
+  readonly ttlMs?: number | undefined;
+}
+
+/** Of each call to etcd. */
+export interface RequestSettings {
+  /**
+   * One attempt, in milliseconds.
+   * @default 2_000
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * A whole call with its repeats, in milliseconds, where the call has no `timeoutMs` of its own.
+   * @default 6_000, or `timeoutMs` if that is more
+   */
+  readonly deadlineMs?: number | undefined;
 }
 
 /** The options after their check: complete, and consistent with each other. */

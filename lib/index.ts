@@ -11,7 +11,7 @@ export type { RolloutReport } from './config/rollout.ts';
 export type { Json, SchemaIssue, SchemaResult, StandardSchema } from './config/schema.ts';
 export type { DeepReadonly } from './config/value.ts';
 export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
-export type { CoordinatorOptions, Pem } from './coordinator-options.ts';
+export type { CoordinatorOptions, DiscoverySettings, Pem, RequestSettings, SessionSettings } from './coordinator-options.ts';
 export type { CampaignOptions, Election, LeadOptions, Standing } from './election/election.ts';
 export type { Leader } from './election/leader.ts';
 export type { Leadership } from './election/leadership.ts';
