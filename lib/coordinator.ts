@@ -135,12 +135,18 @@ export class Coordinator implements AsyncDisposable {
     }
   }
 
-  /** A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  /**
+   * A lock over all processes of the namespace that use the same name. No I/O; as many objects as you like. Throws a TypeError or RangeError for what
+   * cannot be a name and for options that cannot work.
+   */
   lock(name: string, options: LockOptions = {}): FencedLock {
     return new FencedLock(this.#parts, name, options);
   }
 
-  /** Several locks, taken in one fixed order. A name that is given twice counts once. */
+  /**
+   * Several locks, taken in one fixed order. A name that is given twice counts once. No I/O. Throws as {@link lock} does, and a TypeError for no name
+   * at all.
+   */
   lockAll(names: readonly string[], options: LockOptions = {}): LockSet {
     if (!Array.isArray(names) || names.length === 0) {
       throw new TypeError(`Expected the names of lockAll to be a list of at least one, got ${show(names)}`);
@@ -152,12 +158,18 @@ export class Coordinator implements AsyncDisposable {
     return new LockSet(this.#parts.runtime, locks);
   }
 
-  /** A number of permits over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  /**
+   * A number of permits over all processes of the namespace that use the same name. No I/O; as many objects as you like. Throws as {@link lock}
+   * does.
+   */
   semaphore(name: string, options: SemaphoreOptions): Semaphore {
     return new Semaphore(this.#parts, name, options);
   }
 
-  /** A lock to read together or to write alone, over all processes of the namespace that use the same name. No I/O. */
+  /**
+   * A lock to read together or to write alone, over all processes of the namespace that use the same name. No I/O; as many objects as you like.
+   * Throws a TypeError for what cannot be a name.
+   */
   readWriteLock(name: string): ReadWriteLock {
     return new ReadWriteLock(this.#parts, name);
   }
@@ -188,7 +200,10 @@ export class Coordinator implements AsyncDisposable {
     return this.#once.forget(key, options);
   }
 
-  /** An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. */
+  /**
+   * An election over all processes of the namespace that use the same name. No I/O; as many objects as you like. Throws a TypeError for what cannot be
+   * a name.
+   */
   election(name: string): Election {
     return new Election(this.#parts, name);
   }
@@ -320,6 +335,7 @@ export class Coordinator implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes, with the default `drainMs`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -27,8 +27,10 @@ export type ErrorCode =
 
 /** What every error of this package is an instance of. */
 export abstract class HoldfastError extends Error {
+  /** Which error it is, for programs. */
   abstract readonly code: ErrorCode;
 
+  /** `name` is the name of the class. */
   constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
@@ -66,11 +68,14 @@ export class OutcomeUnknownError extends HoldfastError {
 /** A guard has seen a greater fencing token: a newer holder has reached the resource. The write was refused. */
 export class StaleTokenError extends HoldfastError {
   readonly code = 'STALE_TOKEN';
+  /** The name by which the guard knows it. */
   readonly resource: string;
+  /** The token that was refused. */
   readonly token: bigint;
   /** The greatest token that the resource has seen. */
   readonly highest: bigint;
 
+  /** For a guard of your own: the message is made of the details. */
   constructor(details: { readonly resource: string; readonly token: bigint; readonly highest: bigint }) {
     super(
       `The token ${details.token} is stale for ${JSON.stringify(details.resource)}, which has seen ${details.highest}. ` +
@@ -81,6 +86,7 @@ export class StaleTokenError extends HoldfastError {
     this.highest = details.highest;
   }
 
+  /** With tokens as decimal text, since JSON has no bigint. */
   toJSON(): { code: string; message: string; resource: string; token: string; highest: string } {
     return {
       code: this.code,
@@ -148,6 +154,7 @@ export class CallRefusedError extends HoldfastError {
   /** When another call may be let through, in milliseconds from now, if the breaker refused it. */
   readonly retryAfterMs: number | undefined;
 
+  /** For a policy of your own. */
   constructor(
     message: string,
     details: {

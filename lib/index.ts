@@ -1,3 +1,10 @@
+/**
+ * Coordination over etcd: fenced locks, elections, schedules, partitions and a registry on one lease a process, config and cached reads from memory, and
+ * a defined behaviour for when etcd is away. It all begins with `createCoordinator`.
+ *
+ * @packageDocumentation
+ */
+
 export type { Cache, CacheChange, CacheStats, ReadOptions, ReadyOptions, WriteOptions } from './cache/cache.ts';
 export type { CacheOptions, OnDemandCacheOptions, PrefixCacheOptions } from './cache/cache-options.ts';
 export type { CachedEntry } from './cache/cached-entry.ts';
@@ -11,7 +18,13 @@ export type { RolloutReport } from './config/rollout.ts';
 export type { Json, SchemaIssue, SchemaResult, StandardSchema } from './config/schema.ts';
 export type { DeepReadonly } from './config/value.ts';
 export { createCoordinator, type Coordinator, type SessionStatus } from './coordinator.ts';
-export type { CoordinatorOptions, DiscoverySettings, Pem, RequestSettings, SessionSettings } from './coordinator-options.ts';
+export type {
+  CoordinatorOptions,
+  DiscoverySettings,
+  Pem,
+  RequestSettings,
+  SessionSettings,
+} from './coordinator-options.ts';
 export type { CampaignOptions, Election, LeadOptions, Standing } from './election/election.ts';
 export type { Leader } from './election/leader.ts';
 export type { Leadership } from './election/leadership.ts';

@@ -22,6 +22,7 @@ export interface PrefixCacheOptions extends StalenessOptions {
 
 /** The keys that were read last are kept, those that were found absent among them. */
 export interface OnDemandCacheOptions extends StalenessOptions {
+  /** Tells it from a cache of all keys. */
   readonly keys: 'on-demand';
   /**
    * The most keys that are kept; beyond it the one goes whose last `get` or `read` is longest ago. At most 1,000,000.
@@ -36,6 +37,7 @@ export interface OnDemandCacheOptions extends StalenessOptions {
   readonly maxBytes?: number | undefined;
 }
 
+/** Which keys a cache keeps, how many, and how old they may be. */
 export type CacheOptions = PrefixCacheOptions | OnDemandCacheOptions;
 
 export interface CompletePrefixOptions extends Staleness {

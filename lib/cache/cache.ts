@@ -16,15 +16,18 @@ import type { Keyspace } from '../session/keyspace.ts';
 import type { Operations } from '../session/operations.ts';
 import type { CachedEntry } from './cached-entry.ts';
 
+/** How to wait for the first list. */
 export interface ReadyOptions {
   /**
    * How long to wait, in milliseconds.
    * @default the request's deadline
    */
   readonly timeoutMs?: number | undefined;
+  /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What an answer has to be, if not what is known now. */
 export interface ReadOptions {
   /**
    * `linearizable` proves by one small call, through raft, that what is known is the newest.
@@ -33,15 +36,21 @@ export interface ReadOptions {
   readonly consistency?: 'cached' | 'linearizable' | undefined;
   /** Waits until at least this revision is known. */
   readonly minRevision?: bigint | undefined;
+  /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Under what condition to write. */
 export interface WriteOptions {
   /** Only if the key's last write was this revision; `0n`: only if there is none. */
   readonly ifRevision?: bigint | undefined;
+  /** Ends the waiting; OutcomeUnknownError if the write was sent by then and not answered. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * A key was put or deleted at a revision. `resynced`: it was found by comparing over a gap; of what happened in between only the end is told.
+ */
 export type CacheChange =
   | {
       readonly type: 'put';
@@ -52,6 +61,7 @@ export type CacheChange =
     }
   | { readonly type: 'delete'; readonly key: string; readonly revision: bigint; readonly resynced?: true };
 
+/** What a cache has done since it was made, and how it stands. */
 export interface CacheStats {
   /** The keys in memory; with `keys: 'on-demand'` those that are known to be absent count, too. */
   readonly entries: number;
@@ -71,6 +81,7 @@ export interface CacheStats {
 
 /** Keys under a prefix, answered from memory. Made by `coordinator.cache`. */
 export interface Cache extends AsyncDisposable {
+  /** As it was given to the coordinator. Keys are given without it. */
   readonly prefix: string;
 
   /**
@@ -96,8 +107,8 @@ export interface Cache extends AsyncDisposable {
 
   /**
    * Writes, and resolves once this cache shows it; with `keys: 'on-demand'` a key that is not kept is only written. Rejects with
-   * VersionConflictError, LimitExceededError, CoordinationUnavailableError (at once while degraded: nothing is queued),
-   * OutcomeUnknownError, AccessDeniedError.
+   * VersionConflictError, LimitExceededError, CoordinationUnavailableError (at once while degraded: nothing is queued; or it was written, and
+   * this cache does not show it by the deadline, as the message then says), OutcomeUnknownError, AccessDeniedError, ClosedError.
    */
   put(key: string, value: string, options?: WriteOptions): Promise<void>;
 

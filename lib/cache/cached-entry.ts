@@ -4,11 +4,15 @@ import type { KeyValue } from '../store/store.ts';
 
 /** A value as it was at a revision. Age and source are computed when they are read. */
 export interface CachedEntry {
+  /** As it stands in etcd: text. */
   readonly value: string;
   /** The revision of its last write. */
   readonly revision: bigint;
+  /** Milliseconds since it was last proved to be the newest; infinite if it never was. */
   readonly ageMs: number;
+  /** How it is known. */
   readonly source: Source;
+  /** With the revision as decimal text, since JSON has no bigint. */
   toJSON(): { value: string; revision: string; ageMs: number; source: Source };
 }
 

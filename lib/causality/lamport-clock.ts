@@ -3,6 +3,7 @@ import { withDecimals } from '../runtime/decimals.ts';
 
 /** When something happened, by no clock: counts only go up along messages. */
 export interface LamportStamp {
+  /** From 0, below 2^63, so that it fits a BIGINT column. */
   readonly counter: bigint;
   /** Whose clock it was. Breaks ties, so that any two stamps of different events have an order. */
   readonly node: string;
@@ -11,6 +12,7 @@ export interface LamportStamp {
 /** As a counter of 63 bits it fits a BIGINT column. A peer that sends more is broken or means harm: it would stop everybody's clock. */
 const MAX_COUNTER = 2n ** 63n - 1n;
 
+/** Whose clock it is, and where it goes on. */
 export interface LamportClockOptions {
   /** Unique among all nodes. */
   readonly node: string;
@@ -29,9 +31,11 @@ export interface LamportClockOptions {
  * independent from earlier takes a {@link VersionVector}; to decide who may write, a fencing token.
  */
 export class LamportClock {
+  /** Whose clock it is. */
   readonly node: string;
   #counter: bigint;
 
+  /** Throws a TypeError or RangeError for a node or counter that is none. */
   constructor(options: LamportClockOptions) {
     expectOptions('LamportClock', options, ['node', 'counter']);
     this.node = expectText('node', options.node);
@@ -66,7 +70,7 @@ export class LamportClock {
     return one.node < other.node ? -1 : 1;
   }
 
-  /** Reads a stamp from what `JSON.parse` gives of one. */
+  /** Reads a stamp from what `JSON.parse` gives of one. Throws a TypeError or RangeError for anything else. */
   static parse(this: void, json: unknown): LamportStamp {
     const { counter, node } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
     if (typeof node !== 'string' || node === '') throw new TypeError(`Expected a stamp with a node, got ${show(json)}`);

@@ -16,6 +16,10 @@ export class VersionVector {
   /** Without zeros: a node that is not here has made no change. */
   readonly #counts: ReadonlyMap<string, bigint>;
 
+  /**
+   * The version that nobody has changed, or one with these counts. Throws a TypeError for what is no node or no count, and for a node that is there
+   * twice; a RangeError for a count below 0 or above 63 bits.
+   */
   constructor(counts: Iterable<readonly [node: string, count: bigint]> = []) {
     const checked = new Map<string, bigint>();
     for (const [node, count] of counts) {
@@ -31,6 +35,7 @@ export class VersionVector {
     return this.#counts.get(node) ?? 0n;
   }
 
+  /** Those that have made a change, in no order that means anything. */
   get nodes(): readonly string[] {
     return [...this.#counts.keys()];
   }
@@ -47,6 +52,7 @@ export class VersionVector {
     return new VersionVector(merged);
   }
 
+  /** How this version stands to the other: `before` if the other was made in knowledge of it. */
   compare(other: VersionVector): Causality {
     const isBehind = other.nodes.some((node) => this.get(node) < other.get(node));
     const isAhead = this.nodes.some((node) => this.get(node) > other.get(node));

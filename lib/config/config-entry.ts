@@ -7,6 +7,7 @@ export type ConfigSource = Source | 'fallback';
 
 /** A version of a config entry. Its age and source are computed when they are read. */
 export interface ConfigEntry<T> {
+  /** What the schema made of what was written, frozen. */
   readonly value: DeepReadonly<T>;
   /** 1, 2, 3, … for each entry; 0 for a fallback. */
   readonly version: number;
@@ -14,9 +15,11 @@ export interface ConfigEntry<T> {
   readonly revision: bigint;
   /** Milliseconds since it was last proved to be the newest; infinite if it never was. */
   readonly ageMs: number;
+  /** How it is known. */
   readonly source: ConfigSource;
   /** The versions before it were not all seen by this sequence: there was a gap, or the reader was slow. */
   readonly resynced?: true;
+  /** With the revision as decimal text, since JSON has no bigint. */
   toJSON(): Record<string, unknown>;
 }
 

@@ -3,6 +3,7 @@ import { completeStaleness, type Staleness, type StalenessOptions } from '../rep
 import { expectSchema, type Json, type StandardSchema } from './schema.ts';
 import { copyOf, expectJson, validate, type DeepReadonly } from './value.ts';
 
+/** What the values of a config are, and how old they may be. */
 export interface ConfigOptions<Input = Json, Output = Input> extends StalenessOptions {
   /** What values must be: any synchronous Standard Schema. Without one they are any JSON. */
   readonly schema?: StandardSchema<Input, Output> | undefined;

@@ -20,10 +20,13 @@ const MAX_BYTES = 700_000;
 
 /** A version of an entry, as history keeps it. The value is what was written, before any schema. */
 export interface ConfigVersion {
+  /** From 1. */
   readonly version: number;
+  /** As JSON carried it. */
   readonly value: Json;
   /** The instance that wrote it. */
   readonly by: string;
+  /** etcd's revision of its write. */
   readonly revision: bigint;
 }
 

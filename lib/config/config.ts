@@ -42,9 +42,11 @@ export interface ConfigContext extends ReaderContext {
   readonly onClose: () => void;
 }
 
+/** Under what condition to write. */
 export interface ConfigWriteOptions {
   /** Only if the entry is at this version; 0: only if there is none. Without it the last writer wins. */
   readonly ifVersion?: number | undefined;
+  /** Ends the waiting; OutcomeUnknownError if the write was sent by then and not answered. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,7 +63,12 @@ const UPDATE_PAUSE = { baseMs: 20, capMs: 1_000 };
 /** A page of history at most. */
 const HISTORY_DEFAULT = 20;
 
+/**
+ * A JSON value with versions, kept in memory and checked by a schema. Made by `coordinator.config`. `Input` is what is written, `Output` what the
+ * schema makes of it and what is read. Versions that one reader sees only rise, and an invalid one never replaces a good one.
+ */
 export class Config<Input, Output> implements AsyncDisposable {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #context: ConfigContext;
   readonly #calls: ReaderCalls;
@@ -97,7 +104,10 @@ export class Config<Input, Output> implements AsyncDisposable {
     this.#unfollow = this.#replica.follow({ changed: () => this.#apply() });
   }
 
-  /** Resolves once it is known what the store has. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the deadline). */
+  /**
+   * Resolves once it is known what the store has. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the request's deadline),
+   * AccessDeniedError, ClosedError, `signal.reason`.
+   */
   async ready(
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
@@ -148,8 +158,8 @@ export class Config<Input, Output> implements AsyncDisposable {
 
   /**
    * Writes a new version, and resolves to it once this process has it. Rejects with ConfigInvalidError before anything is sent,
-   * VersionConflictError, LimitExceededError, CoordinationUnavailableError (at once while degraded: nothing is queued),
-   * OutcomeUnknownError, AccessDeniedError.
+   * VersionConflictError, LimitExceededError, CoordinationUnavailableError (at once while degraded: nothing is queued; or it was written, and this
+   * process has not seen it by the deadline, as the message then says), OutcomeUnknownError, AccessDeniedError, ClosedError.
    */
   async set(value: Input, options: ConfigWriteOptions = {}): Promise<ConfigEntry<Output>> {
     const version = this.#checkWrite('set', options);
@@ -169,7 +179,10 @@ export class Config<Input, Output> implements AsyncDisposable {
     });
   }
 
-  /** Sets what `change` makes of the current value, against that very version; again, up to ten times, if somebody was faster. */
+  /**
+   * Sets what `change` makes of the current value, against that very version. If somebody was faster, `change` is called anew with what they wrote, up to
+   * ten times in all; then VersionConflictError. All of it within one deadline. Rejects with what `change` throws, and else as {@link set} does.
+   */
   async update(
     change: (current: DeepReadonly<Output> | undefined) => Input,
     options: { readonly signal?: AbortSignal | undefined } = {},
@@ -204,7 +217,10 @@ export class Config<Input, Output> implements AsyncDisposable {
     });
   }
 
-  /** The newest versions, the newest first, as they were written; deletes are not among them. History keeps the newest 100. */
+  /**
+   * The newest `limit` versions (default 20), the newest first, as they were written; deletes are not among them. History keeps the newest 100.
+   * Rejects with CoordinationUnavailableError, AccessDeniedError, ClosedError, `signal.reason`.
+   */
   async history(
     options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<readonly ConfigVersion[]> {
@@ -214,7 +230,7 @@ export class Config<Input, Output> implements AsyncDisposable {
     return this.#read('read the history of', options.signal, (signal) => this.#context.writer.history(limit, signal));
   }
 
-  /** Sets the value of an earlier version as a new one. Rejects with VersionConflictError if history does not have it any more. */
+  /** Sets the value of an earlier version as a new one. VersionConflictError if history does not have it any more; errors else as {@link set}. */
   async rollback(
     version: number,
     options: { readonly signal?: AbortSignal | undefined } = {},
@@ -225,13 +241,16 @@ export class Config<Input, Output> implements AsyncDisposable {
     return this.set(past.value as Input, options);
   }
 
-  /** Which instance has applied, or refused, which version; the instances that follow the entry now, within a second or so. */
+  /**
+   * Which instance has applied, or refused, which version; the instances that follow the entry now, within a second or so. Errors as
+   * {@link history}.
+   */
   async rollout(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly RolloutReport[]> {
     expectOptions('rollout', options, ['signal']);
     return this.#read('read the rollout of', options.signal, (signal) => this.#context.rollout.reports(signal));
   }
 
-  /** Stops following. What is known stays readable, and grows older. */
+  /** Stops following. What is known stays readable, and grows older. Idempotent. */
   async close(): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
@@ -244,6 +263,7 @@ export class Config<Input, Output> implements AsyncDisposable {
     await this.#share.release();
   }
 
+  /** Closes, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -8,6 +8,7 @@ import { versionOf } from './envelope.ts';
 
 /** What one instance says of a config entry. */
 export interface RolloutReport {
+  /** Who says so. */
   readonly instanceId: string;
   /** The version that it serves; `undefined` if it has none of the store's. */
   readonly applied: number | undefined;

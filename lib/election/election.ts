@@ -27,6 +27,7 @@ import { Leadership, leadershipLoss } from './leadership.ts';
 import { Observation } from './observation.ts';
 import { serveTerm, type TermOptions } from './term.ts';
 
+/** How to wait for being elected. */
 export interface CampaignOptions {
   /**
    * What observers see of the leader, an address for example.
@@ -47,6 +48,7 @@ export interface CampaignOptions {
   readonly waitForRecovery?: boolean | undefined;
 }
 
+/** How to lead, and how to stop. */
 export interface LeadOptions {
   /** What observers see of the leader. @default '' */
   readonly value?: string | undefined;
@@ -67,6 +69,7 @@ export interface LeadOptions {
 
 /** Whether this process leads, for a readiness endpoint. */
 export interface Standing {
+  /** By the clock, at the time of the call. */
   readonly isLeader: boolean;
   /** Milliseconds for which that holds if no further renewal is answered; 0 if it does not lead. */
   readonly remainingMs: number;
@@ -95,7 +98,13 @@ const DEFAULT_DRAIN_MS = 10_000;
 /** How often the observers of an election prove that they have missed nothing; one small call for all of them. */
 const OBSERVER_FRESHNESS_MS = 5_000;
 
+/**
+ * An election over processes, with a fencing token for each term. Made by `coordinator.election`. At most one leader at a time sees `isHeld()` true, up to
+ * the limits that the README states: it steps down by its own clock before etcd could let the next one in. Its queue is that of `etcdctl elect` and of
+ * Go's `concurrency.Election`.
+ */
 export class Election {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #context: ElectionContext;
   readonly #kind: QueueKind;

@@ -43,6 +43,7 @@ export class Leadership extends Holding implements AsyncDisposable {
     await this.#contest.release(this.tenure);
   }
 
+  /** Resigns, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.resign();
   }

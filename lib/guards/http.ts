@@ -8,7 +8,10 @@
  *
  * Tokens are no secret and no permission. Whoever may send one may send the greatest one, and shut out everybody else for good: put the
  * door behind the authentication.
+ *
+ * @packageDocumentation
  */
+
 import { expectBoolean, expectDuration, expectFunction, expectOptions, show } from '../arguments.ts';
 import { StaleTokenError } from '../errors.ts';
 import { expectToken, parseToken } from '../queue/token.ts';
@@ -39,6 +42,7 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
+/** What a request is about, and what to do where that cannot be checked. */
 export interface HttpGuardOptions<R = HttpRequest> {
   /** What the request is about: the name that the guard knows, such as the lock's. */
   readonly resource: string | ((request: R) => string);
@@ -62,7 +66,11 @@ export interface HttpGuardOptions<R = HttpRequest> {
   readonly onError?: ((error: unknown, request: R) => void) | undefined;
 }
 
-/** Calls `next`, without an argument, only for a request whose token was accepted; all others it answers itself. */
+/**
+ * Calls `next`, without an argument, only for a request whose token was accepted, or for a read without one where `openReads` is set. All others it
+ * answers itself, with a problem of RFC 9457: 409 for a stale token, 428 for none, 400 for a token or a resource that is none, 503 where the token
+ * could not be checked.
+ */
 export type HttpGuard<R = HttpRequest> = (request: R & HttpRequest, response: HttpResponse, next: () => void) => void;
 
 const DEFAULT_HEADER = 'Fencing-Token';
@@ -137,7 +145,10 @@ export function httpGuardOn<R>(clock: Clock, guard: TokenCheck, options: HttpGua
   };
 }
 
-/** The headers of a request by this holder: of a lock, a leadership or a tick, or anything with its token. */
+/**
+ * The headers of a request by this holder: of a lock, a leadership or a tick, or anything with its token. `header` is as the guard's (default
+ * `Fencing-Token`). Throws a TypeError for what is no token or no name of a header.
+ */
 export function fencingHeaders(
   held: { readonly token: bigint },
   header: string = DEFAULT_HEADER,
@@ -147,7 +158,10 @@ export function fencingHeaders(
   return { [expectHeader(header)]: token.toString() };
 }
 
-/** The token of a request that was let through, for a guard behind the door. Throws a TypeError if it has none, or one that is none. */
+/**
+ * The token of a request that was let through, for a guard behind the door. `header` is as the guard's (default `Fencing-Token`). Throws a TypeError if
+ * it has none, or one that is none.
+ */
 export function fencingToken(request: HttpRequest, header: string = DEFAULT_HEADER): bigint {
   return parseToken(request.headers[expectHeader(header).toLowerCase()] as string);
 }

@@ -4,12 +4,16 @@
  * Guarantee: per resource, accepted tokens never decrease for as long as this guard lives.
  * Not guaranteed: anything beyond its process or its life. It forgets with its process, and a second process has a second memory.
  * It fits a resource that lives and dies with the process too, such as a device, a socket or a file of its own, and tests.
+ *
+ * @packageDocumentation
  */
+
 import { expectOptions, expectWholeNumber } from '../arguments.ts';
 import { LimitExceededError, StaleTokenError } from '../errors.ts';
 import { expectToken } from '../queue/token.ts';
 import { expectResource } from './resource.ts';
 
+/** How much a guard remembers. */
 export interface MemoryGuardOptions {
   /**
    * How many resources are remembered, about 150 bytes each. A guard that forgot one to make room would accept its stale tokens,
@@ -19,6 +23,7 @@ export interface MemoryGuardOptions {
   readonly maxResources?: number | undefined;
 }
 
+/** The greatest token seen of each resource, in memory. */
 export interface MemoryGuard {
   /**
    * Accepts a token that is equal to the greatest one seen for the resource, or greater, and remembers it. Call it before the first
@@ -28,6 +33,7 @@ export interface MemoryGuard {
   check(resource: string, token: bigint): void;
 }
 
+/** A guard that has seen nothing yet. Throws a TypeError or RangeError for wrong options. */
 export function memoryGuard(options: MemoryGuardOptions = {}): MemoryGuard {
   expectOptions('memoryGuard', options, ['maxResources']);
   const maxResources = expectWholeNumber('maxResources', options.maxResources ?? 1_000_000, 1, 2 ** 24);

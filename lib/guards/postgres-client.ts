@@ -4,6 +4,7 @@ import { CoordinationUnavailableError } from '../errors.ts';
 
 /** A connection, as pg's `Client` and `PoolClient`; or a `Pool`, where any connection will do. */
 export interface PostgresClient {
+  /** Runs one statement with its parameters `$1`, `$2`, …, or several without any. */
   query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly unknown[] }>;
   /** pg: the state of the transaction as the server last told it, `I` outside of one. */
   getTransactionStatus?(): string | null;
@@ -17,6 +18,7 @@ export interface PostgresPoolClient extends PostgresClient {
   listeners?(event: 'error'): readonly unknown[];
 }
 
+/** What lends connections: pg's `Pool`. */
 export interface PostgresPool {
   connect(): Promise<PostgresPoolClient>;
 }

@@ -17,6 +17,7 @@ import { elapsedMs, type Clock, type Instant } from '../runtime/clock.ts';
 import { withinDeadline } from '../runtime/deadline.ts';
 import { Loan, type PostgresPool, type PostgresPoolClient } from './postgres-client.ts';
 
+/** How far transactions see each other's doings, by PostgreSQL's names for it. */
 export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
 const ISOLATIONS: readonly Isolation[] = ['read committed', 'repeatable read', 'serializable'];
 
@@ -28,6 +29,7 @@ export function isIsolation(value: unknown): value is Isolation {
 export interface TransactionHolder {
   /** Milliseconds; 0 or less if it is lost. */
   remainingMs(): number;
+  /** Aborts when it is lost, or when its work is to stop. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -29,6 +29,7 @@ export interface FastifyReply {
   send(body: string): unknown;
 }
 
+/** The response of any of the servers that a guard can stand before. */
 export type HttpResponse = NodeResponse | FastifyReply;
 
 export function staleToken({ resource, token, highest }: StaleTokenError): Problem {

@@ -14,6 +14,7 @@ export interface NodeRedisClient {
   evalSha(...args: never[]): unknown;
 }
 
+/** Either package's client, told apart by its methods. */
 export type RedisClient = IoredisClient | NodeRedisClient;
 
 export type Evaluate = (script: string, keys: readonly string[], args: readonly string[]) => Promise<unknown>;

@@ -13,7 +13,10 @@
  *   accepts the older holder. WAIT narrows that and does not close it. Where this must not happen, use PostgreSQL or etcd itself.
  * - Writers that do not use the guard.
  * - That nothing was written when a script given to `run` fails half way: Redis does not roll back.
+ *
+ * @packageDocumentation
  */
+
 import { expectDuration, expectOptions, expectSignal, expectText, expectWholeNumber, show } from '../arguments.ts';
 import { expectToken } from '../queue/token.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -23,6 +26,7 @@ import { expectResource } from './resource.ts';
 
 export type { IoredisClient, NodeRedisClient, RedisClient };
 
+/** Where the fences are, and how long a call may take. */
 export interface RedisGuardOptions {
   /**
    * The beginning of every key of the guard. Guards with the same prefix share their fences.
@@ -36,10 +40,13 @@ export interface RedisGuardOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Of a call that has nothing else to be told. */
 export interface RedisCallOptions {
+  /** Ends the waiting: `signal.reason` if nothing was sent, else OutcomeUnknownError. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a script is given, and how often it may run. */
 export interface RedisRunOptions extends RedisCallOptions {
   /** What the script finds as KEYS. In a cluster each has to contain the hash tag of {@link RedisGuard.keys}. */
   readonly keys?: readonly string[] | undefined;
@@ -82,6 +89,7 @@ export interface RedisGuard {
 
 const DAY_MS = 86_400_000;
 
+/** A guard on a client that is connected, or will be. No I/O. Throws a TypeError or RangeError for wrong options and for what is no client. */
 export function redisGuard(redis: RedisClient, options: RedisGuardOptions = {}): RedisGuard {
   const evaluate = evaluatorOf(redis);
   expectOptions('redisGuard', options, ['prefix', 'timeoutMs']);

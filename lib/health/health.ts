@@ -16,9 +16,16 @@ import { Latest } from '../sequence/latest.ts';
 import { mapped } from '../sequence/mapped.ts';
 import type { Sequence } from '../sequence/sequence.ts';
 
+/**
+ * `starting`: no contact yet. `connected`: the last renewal was answered. `suspended`: renewals fail, and what is held is still valid. `degraded`: there
+ * was no contact for longer than a lease lasts, nothing that rests on it can be trusted, and calls fail at once. `closed`: for good. See
+ * docs/degraded-mode.md.
+ */
 export type HealthState = 'starting' | 'connected' | 'suspended' | 'degraded' | 'closed';
 
+/** The contact with etcd. */
 export interface HealthStatus {
+  /** As of the time of reading. */
   readonly state: HealthState;
   /** Milliseconds since the state was entered, at the time of reading. */
   readonly sinceMs: number;

@@ -35,6 +35,10 @@ export interface LockOptions {
  */
 const HANDOFF_MS = 20;
 
+/**
+ * A lock over processes, with a fencing token for each holder. Made by `coordinator.lock`. At most one holder at a time sees `isHeld()` true, up to the
+ * limits that the README states. A write that was sent while it was held may arrive later: give the token to a guard at the resource.
+ */
 export class FencedLock extends Lockable<HeldLock> {
   /** @internal */
   constructor(context: ContestContext, name: string, options: LockOptions = {}) {

@@ -23,10 +23,12 @@ export class HeldLock extends Holding implements AsyncDisposable {
     await this.#release(this.tenure);
   }
 
+  /** Releases, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   override toJSON(): { name: string; token: string } {
     return { name: this.name, ...super.toJSON() };
   }

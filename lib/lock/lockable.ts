@@ -11,6 +11,7 @@ import { onAbort } from '../runtime/abort.ts';
 import { Ambient } from '../runtime/ambient.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
+/** How to wait for a lock, a permit or a side. */
 export interface AcquireOptions {
   /**
    * How long to wait, in milliseconds.
@@ -26,7 +27,9 @@ export interface AcquireOptions {
   readonly waitForRecovery?: boolean | undefined;
 }
 
+/** Of a call that has nothing else to be told. */
 export interface CallSignal {
+  /** Ends the call: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,6 +60,7 @@ const WATCH_AFTER_MS = 250;
 
 /** What can be acquired, worked under and released: the verbs of locks, semaphores and read-write locks. */
 export abstract class Lockable<Held> {
+  /** As it was given to the coordinator. */
   readonly name: string;
   /** @internal */
   protected readonly contest: Contest;

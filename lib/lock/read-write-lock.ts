@@ -49,8 +49,9 @@ export class SharedLock extends Lockable<HeldLock> {
   }
 }
 
-/** A lock with two sides. */
+/** A lock with two sides, to read together or to write alone. Made by `coordinator.readWriteLock`. */
 export class ReadWriteLock {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #read: SharedLock;
   readonly #write: SharedLock;

@@ -32,12 +32,13 @@ export class HeldPermit extends HeldLock {
     this.slot = slot;
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   override toJSON(): { name: string; token: string; slot: number } {
     return { ...super.toJSON(), slot: this.slot };
   }
 }
 
-/** As many permits as were asked for, over all processes. */
+/** As many permits as were asked for, over all processes. Made by `coordinator.semaphore`. */
 export class Semaphore extends Lockable<HeldPermit> {
   readonly #slots: string;
 

@@ -1,6 +1,7 @@
 import { expectBoolean, expectDuration, expectOptions, expectSignal } from '../arguments.ts';
 import { roundTtlMs } from '../session/ttl.ts';
 
+/** How long to wait for what is done once, and how long its record stands. */
 export interface OnceOptions {
   /**
    * For how long the record stands, in milliseconds: at least 1,000, at most 30 days, rounded up to whole seconds. It counts from when the

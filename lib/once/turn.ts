@@ -15,6 +15,7 @@ export class Turn extends Holding {
     this.key = key;
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   override toJSON(): { key: string; token: string } {
     return { key: this.key, ...super.toJSON() };
   }

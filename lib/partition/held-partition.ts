@@ -15,6 +15,7 @@ export class HeldPartition extends Holding {
     this.partition = partition;
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   override toJSON(): { partition: number; token: string } {
     return { partition: this.partition, ...super.toJSON() };
   }

@@ -1,5 +1,6 @@
 import { expectDuration, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
 
+/** What the partitions are to be. */
 export interface PartitionsOptions {
   /**
    * How many there are, 1 to 1,024. All processes have to say the same number: a key would be in two partitions at a time otherwise. Several for
@@ -8,6 +9,7 @@ export interface PartitionsOptions {
   readonly count: number;
 }
 
+/** How owning comes to its end. */
 export interface OwnOptions {
   /** Ends it: all work is told to stop and waited for, and what it held goes to others. */
   readonly signal?: AbortSignal | undefined;

@@ -45,8 +45,14 @@ export interface PartitionContext {
 /** How often a member proves that it has missed nobody, in milliseconds: one small call. */
 const FRESHNESS_MS = 5_000;
 
+/**
+ * Work that is spread over the processes that do it, so that items need no lock each. Made by `coordinator.partitions`. A partition is owned by at most
+ * one process at a time, up to the limits that the README states, and moves only when members come or go, not before its work has ended.
+ */
 export class Partitions {
+  /** As it was given to the coordinator. */
   readonly name: string;
+  /** How many there are. */
   readonly count: number;
   readonly #context: PartitionContext;
   readonly #prefix: string;

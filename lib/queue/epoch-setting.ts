@@ -11,9 +11,11 @@ export interface EpochContext extends CallContext {
   readonly keyspace: Keyspace;
 }
 
+/** How an operator sets the epoch. */
 export interface SetEpochOptions {
   /** Also to a smaller one, and also over what is no epoch. @default false */
   readonly force?: boolean | undefined;
+  /** Ends the waiting; OutcomeUnknownError if it was sent by then and not answered. */
   readonly signal?: AbortSignal | undefined;
 }
 

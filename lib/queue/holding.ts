@@ -48,6 +48,7 @@ export abstract class Holding {
     return this.tenure.ifHeld();
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   toJSON(): { token: string } {
     return { token: this.token.toString() };
   }

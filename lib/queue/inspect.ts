@@ -30,6 +30,7 @@ export interface Holder extends Contender {
 
 /** A wait queue at one revision. It was true then; it may not be any more when it is read. */
 export interface QueueReport {
+  /** Who has it; absent while nobody does. */
   readonly holder?: Holder;
   /** In the order in which they will get it. */
   readonly waiters: readonly Contender[];
@@ -46,6 +47,7 @@ export interface SharedReport {
   readonly waiters: readonly Contender[];
 }
 
+/** One of several that hold it. */
 export interface SharedHolder extends Holder {
   /** Of a semaphore: the number of the slot. */
   readonly slot?: number;

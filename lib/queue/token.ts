@@ -20,6 +20,7 @@ const MAX_EPOCH: number = 2 ** Number(EPOCH_BITS) - 1;
 const MAX_REVISION: bigint = (1n << REVISION_BITS) - 1n;
 const MAX_TOKEN = (1n << (EPOCH_BITS + REVISION_BITS + HANDOFF_BITS)) - 1n;
 
+/** What a fencing token is made of, from the highest bits to the lowest. See docs/adr/0001-token-layout.md. */
 export interface TokenParts {
   /** 0–255: how often the operator raised the epoch, 0 if never. */
   readonly epoch: number;

@@ -11,6 +11,7 @@ export interface Member {
   readonly metadata: Readonly<Record<string, string>>;
   /** The create revision of its registration: of two members, the one with the smaller one has been there for longer. */
   readonly revision: bigint;
+  /** With the revision as decimal text, since JSON has no bigint. */
   toJSON(): Record<string, unknown>;
 }
 

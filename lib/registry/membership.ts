@@ -22,10 +22,12 @@ export class Membership {
     return this.#replica.ageMs();
   }
 
+  /** How it is known. */
   get source(): Source {
     return sourceOf(this.#replica);
   }
 
+  /** With the revision as decimal text, since JSON has no bigint. */
   toJSON(): Record<string, unknown> {
     const { members, revision, ageMs, source } = this;
     return { members, revision: revision.toString(), ageMs, source };

@@ -15,11 +15,12 @@ import { StoreError } from '../store/store-error.ts';
 import { sealMember } from './member.ts';
 import { expectMetadata, type CompleteRegisterOptions } from './registry-options.ts';
 
-/**
- * How a registration stands. `checking`: no check has come out yet. `unready`: the check fails, so it is not registered. `joining`: it is
- * ready, and is not registered yet, or not any more since the session was lost. `left`: for good.
- */
+/** How a registration stands. */
 export interface RegistrationStatus {
+  /**
+   * `checking`: no check has come out yet. `unready`: the check fails, so it is not registered. `joining`: it is ready, and is not registered
+   * yet, or not any more since the session was lost. `registered`: others can see it. `left`: for good.
+   */
   readonly state: 'checking' | 'unready' | 'joining' | 'registered' | 'left';
   /** Why it is not ready, or why it could not be registered yet. */
   readonly reason?: string;
@@ -143,6 +144,7 @@ export class Registration implements AsyncDisposable {
     }
   }
 
+  /** Leaves, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.leave();
   }

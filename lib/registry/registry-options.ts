@@ -9,6 +9,7 @@ import {
 } from '../arguments.ts';
 import { completeStaleness, type Staleness, type StalenessOptions } from '../replica/staleness.ts';
 
+/** How old what is known of the members may be. */
 export type RegistryOptions = StalenessOptions;
 
 /** How a member is to be registered. */
@@ -31,7 +32,10 @@ export interface RegisterOptions {
    * @default 5_000
    */
   readonly checkEveryMs?: number | undefined;
-  /** @default 2_000 */
+  /**
+   * How long one check may take before it counts as failed, in milliseconds.
+   * @default 2_000
+   */
   readonly checkTimeoutMs?: number | undefined;
   /**
    * So many checks have to fail in a row before a member that is registered is withdrawn.

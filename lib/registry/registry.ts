@@ -37,6 +37,7 @@ import {
 } from './registry-options.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
+/** Which order to pick in. */
 export interface PickOptions {
   /**
    * Whoever picks with the same key gets the same order, in whatever process, as far as they know the same members.
@@ -45,6 +46,7 @@ export interface PickOptions {
   readonly key?: string | undefined;
 }
 
+/** How far to go on where a member failed. */
 export interface RegistryCallOptions extends PickOptions {
   /**
    * How many members are tried at most.
@@ -82,7 +84,12 @@ const MAX_BYTES = 32 * 1024 * 1024;
 /** Who could not be reached is tried last for so long, in milliseconds. By then its lease may have ended, or it is back. */
 const AVOID_MS = 5_000;
 
+/**
+ * Who is there under a name, from memory, through an outage too. Made by `coordinator.registry`. That a member answers is not known: it may have gone
+ * a moment ago, or be out of reach from here alone.
+ */
 export class Registry implements AsyncDisposable {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #context: RegistryContext;
   readonly #prefix: string;
@@ -231,6 +238,7 @@ export class Registry implements AsyncDisposable {
     await this.#share.release();
   }
 
+  /** Closes, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

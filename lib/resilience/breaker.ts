@@ -11,6 +11,7 @@ import type { CompleteBreakerOptions } from './policy-options.ts';
 /** What an attempt has shown of the other side. `nothing`: it was given up before anything could be seen. */
 export type Evidence = 'alive' | 'failing' | 'nothing';
 
+/** `closed`: calls are made. `open`: they are refused. `half-open`: one is made, to see. */
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
 class NoEvidence extends Error {}

@@ -1,5 +1,6 @@
 import { expectBoolean, expectDuration, expectOptions, expectSignal, expectText } from '../arguments.ts';
 
+/** What is special about one call. */
 export interface ExecuteOptions {
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;

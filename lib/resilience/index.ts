@@ -1,4 +1,10 @@
-/** For a caller's own downstream calls. The errors are those of 'holdfast', to be had without loading the client of etcd. */
+/**
+ * For a caller's own downstream calls: timeouts, retries within a budget, a breaker, a bulkhead. The errors are those of `holdfast`, to be had without
+ * loading the client of etcd.
+ *
+ * @packageDocumentation
+ */
+
 export { CallRefusedError, HoldfastError, OutcomeUnknownError, type ErrorCode } from '../errors.ts';
 export type { CallContext } from './attempt.ts';
 export type { BreakerState } from './breaker.ts';

@@ -9,6 +9,7 @@ import {
 } from '../arguments.ts';
 import type { Verdict } from './verdict.ts';
 
+/** How often an attempt is made again, and after how long. */
 export interface RetryOptions {
   /**
    * How often the work is tried in all, the first time included.
@@ -28,6 +29,7 @@ export interface RetryOptions {
   readonly maxDelayMs?: number | undefined;
 }
 
+/** How much of the load may be retries, over all calls of a policy: a failing side is not to be asked the more for it. */
 export interface BudgetOptions {
   /**
    * How many retries each call earns. With 0.1, retries add at most a tenth to the load over time.
@@ -46,6 +48,7 @@ export interface BudgetOptions {
   readonly capacity?: number | undefined;
 }
 
+/** When the other side is left alone, and for how long. */
 export interface BreakerOptions {
   /**
    * It opens when more than this share of the last attempts failed. Above 0 and below 1.
@@ -69,6 +72,7 @@ export interface BreakerOptions {
   readonly openMs?: number | undefined;
 }
 
+/** How much of the other side's slowness this process takes on. */
 export interface BulkheadOptions {
   /** How much of the work may run at once. An attempt counts until its work has ended, also after it was given up. */
   readonly limit: number;
@@ -79,6 +83,7 @@ export interface BulkheadOptions {
   readonly queue?: number | undefined;
 }
 
+/** What stands around calls to one other side. */
 export interface PolicyOptions<F = never> {
   /** What the calls are made to: for messages. */
   readonly name: string;

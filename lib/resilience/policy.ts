@@ -33,12 +33,15 @@ import { completePolicyOptions, type CompletePolicyOptions, type PolicyOptions }
 import { RetryBudget } from './retry-budget.ts';
 import { mayRepeat, verdictOf, type Verdict } from './verdict.ts';
 
+/** What a policy has done since it was made, and how it stands. */
 export interface PolicyStats {
   /** How often `execute` was called. */
   readonly calls: number;
+  /** Calls that ended with the work's own result. */
   readonly succeeded: number;
-  /** Those that were then answered by the fallback included. */
+  /** Calls that ended with an error, those that the fallback then answered included. */
   readonly failed: number;
+  /** Calls that the fallback answered. */
   readonly fallbacks: number;
   /** How often the work was begun. `attempts / calls` is how much the policy amplifies the load. */
   readonly attempts: number;
@@ -52,6 +55,7 @@ export interface PolicyStats {
   readonly waiting: number;
   /** Repeats that the budget covers now. */
   readonly budget: number;
+  /** How the breaker stands; `none` without one. */
   readonly breaker: BreakerState | 'none';
 }
 
@@ -72,7 +76,9 @@ type Failure =
   | { readonly kind: Verdict | 'cancelled'; readonly error: unknown }
   | { readonly kind: 'refused'; readonly error: CallRefusedError };
 
+/** A policy for calls to one other side. Made by `createPolicy`. `F` is what its fallback gives. */
 export class Policy<F = never> {
+  /** What the calls are made to. */
   readonly name: string;
   readonly #clock: Clock;
   readonly #random: Random;

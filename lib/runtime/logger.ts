@@ -6,9 +6,11 @@ import { redact, redactText } from './redact.ts';
 export interface LogFields {
   /** The room and what happened in it, such as `session.lost`. */
   readonly event: string;
+  /** What it happened to, and how: names, revisions, milliseconds. */
   readonly [field: string]: unknown;
-  /** Names that loggers use for themselves: winston appends a field `message` to the message. */
+  /** Never there, since loggers use the name for themselves: winston appends a field `message` to the message. */
   readonly message?: never;
+  /** Never there, for the same reason. */
   readonly level?: never;
 }
 

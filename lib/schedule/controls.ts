@@ -32,6 +32,7 @@ const HISTORY_DEFAULT = 20;
 
 /** What any process may ask of a job, or tell it, whoever leads it, without taking part in it. Made by `coordinator.jobControls`. */
 export class JobControls {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #context: ControlContext;
   readonly #calls: Calls;
@@ -48,8 +49,8 @@ export class JobControls {
   }
 
   /**
-   * What became of the newest ticks, the newest first, whoever ran them: in the order of the claims, whatever the clocks said. Read through
-   * raft. Rejects with CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
+   * What became of the newest `limit` ticks (default 20, at most 1,000), the newest first, whoever ran them: in the order of the claims, whatever
+   * the clocks said. Read through raft. Rejects with CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
    */
   async history(
     options: { readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {},

@@ -2,6 +2,7 @@ import { expectDuration, expectOptions, expectWholeNumber, show } from '../argum
 import { Cadence } from './cadence.ts';
 import type { MissedPolicy } from './policy.ts';
 
+/** When a job's work is started, and what becomes of what was not. Every process that has the job should say the same. */
 export interface ScheduleOptions {
   /**
    * The time zone of the pattern, by its IANA name. Every process has to use the same one, so there is no default of the machine's.
@@ -10,7 +11,7 @@ export interface ScheduleOptions {
   readonly timezone?: string | undefined;
   /**
    * What becomes of ticks whose time came while nobody could start them. `skip`: they are recorded as missed, but for the newest if it
-   * is late by less than 5 seconds; `last`: the newest is started, the others are recorded as missed; `all`: they are started
+   * is late by at most 5 seconds; `last`: the newest is started, the others are recorded as missed; `all`: they are started
    * in order, the newest 100 of them.
    * @default 'last'
    */

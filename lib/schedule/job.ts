@@ -50,7 +50,12 @@ const REFUSED_WAIT_MS = 30_000;
 
 const DEFAULT_DRAIN_MS = 10_000;
 
+/**
+ * A job that this process takes part in. Made by `coordinator.schedule`. One of the processes that have it leads it and starts its work, tick by
+ * tick; of each attempt at a tick at most one start is accepted. That the effects of a tick happen exactly once is for a guard: docs/schedules.md.
+ */
 export class Job implements AsyncDisposable {
+  /** As it was given to the coordinator. */
   readonly name: string;
   readonly #context: ScheduleContext;
   readonly #keys: JobKeys;
@@ -94,7 +99,7 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * What became of the newest ticks, the newest first, whoever ran them; read through raft. Rejects with
+   * What became of the newest `limit` ticks (default 20, at most 1,000), the newest first, whoever ran them; read through raft. Rejects with
    * CoordinationUnavailableError, AccessDeniedError, `signal.reason`.
    */
   async history(
@@ -143,6 +148,7 @@ export class Job implements AsyncDisposable {
     return this.close(drainMs, new ClosedError(`The schedule ${JSON.stringify(this.name)} is stopped.`));
   }
 
+  /** Stops, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }

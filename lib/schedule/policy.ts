@@ -2,7 +2,7 @@ import type { Due, Stretch } from './cadence.ts';
 
 /**
  * What becomes of ticks whose time came while nobody could start them: no leader, no contact, a pause, or a run that was still going on.
- * - `skip`: they are recorded as missed, but for the newest if it is late by less than {@link ON_TIME_MS}.
+ * - `skip`: they are recorded as missed, but for the newest if it is late by at most 5 seconds.
  * - `last`: the newest is started, the others are recorded as missed.
  * - `all`: they are started, one after the other; the newest 100, those before them are recorded as missed.
  */

@@ -21,7 +21,9 @@ export interface RunRecord {
    * have been done, in part or as a whole.
    */
   readonly state: 'started' | 'finished' | 'failed' | 'abandoned';
+  /** The tick's: when it was due, or asked for. */
   readonly scheduledFor: Date;
+  /** Why it was started. */
   readonly trigger: Trigger;
   /** 1 for the first. */
   readonly attempt: number;
@@ -39,6 +41,7 @@ export interface RunRecord {
 
 /** Ticks that were passed over, as the `missed` policy says. */
 export interface MissedRecord {
+  /** Tells it from the record of a run. */
   readonly state: 'missed';
   /** The first of them. */
   readonly scheduledFor: Date;
@@ -50,6 +53,7 @@ export interface MissedRecord {
   readonly instanceId: string;
 }
 
+/** What became of a tick, or of several that were passed over; `state` tells which. */
 export type JobRecord = RunRecord | MissedRecord;
 
 /** A run as it is written. */

@@ -7,6 +7,7 @@ import { readStatus, type ControlContext, type JobStatus } from './controls.ts';
 
 /** A job of the namespace, as etcd showed it. */
 export interface JobReport extends JobStatus {
+  /** The job's. */
   readonly name: string;
   /** The instance that leads it; `undefined` where none does, or one whose name is not known. */
   readonly leader: string | undefined;

@@ -36,6 +36,7 @@ export class Tick {
     this.trigger = run.trigger;
   }
 
+  /** For logs: the token as decimal text, since JSON has no bigint. */
   toJSON(): { job: string; scheduledFor: string; token: string; attempt: number; trigger: Trigger } {
     const { job, scheduledFor, token, attempt, trigger } = this;
     return { job, scheduledFor: scheduledFor.toISOString(), token: token.toString(), attempt, trigger };

@@ -24,6 +24,7 @@
  */
 import { expectText, show } from '../arguments.ts';
 
+/** What a wait queue is of; it is the second segment of its keys in etcd. */
 export type QueueKind = 'lock' | 'election' | 'schedule' | 'semaphore' | 'rwlock' | 'partition' | 'once-turn';
 
 export type RegistryKind = 'registry' | 'partition-member';

@@ -18,6 +18,7 @@ import { rangeThroughRaft } from '../store/through-raft.ts';
 
 /** A process that has a session. */
 export interface SurveyedSession {
+  /** Who it is; `undefined` where its key does not say. */
   readonly instanceId: string | undefined;
   /** As etcd's tools print it. */
   readonly lease: string;
@@ -25,8 +26,11 @@ export interface SurveyedSession {
 
 /** Something that is held, or waited for. Of a partition, its number is part of the name. */
 export interface SurveyedQueue {
+  /** What it is a queue of. */
   readonly kind: QueueKind;
+  /** As its users call it. */
   readonly name: string;
+  /** One at most, but for semaphores and readers. */
   readonly holders: readonly SharedHolder[];
   /** In the order in which they asked. */
   readonly waiters: readonly Contender[];
@@ -41,7 +45,9 @@ export interface SurveyedRegistry {
   readonly members: readonly Member[];
 }
 
+/** A config, and how far it has come. */
 export interface SurveyedConfig {
+  /** As its users call it. */
   readonly name: string;
   /** The newest version in its history; 0 if there is none. */
   readonly version: number;
@@ -49,18 +55,27 @@ export interface SurveyedConfig {
   readonly reports: readonly RolloutReport[];
 }
 
+/** A scheduled job. Who leads it is among the queues of the kind `schedule`. */
 export interface SurveyedJob {
   readonly name: string;
   readonly isPaused: boolean;
 }
 
+/** A whole namespace at one revision. */
 export interface Survey {
+  /** etcd's, at which all of it was so. */
   readonly revision: bigint;
+  /** The operator's; 0 where none was set. */
   readonly epoch: number;
+  /** The processes that are there, and those that vanished and whose lease has not ended. */
   readonly sessions: readonly SurveyedSession[];
+  /** What is held or waited for; what is neither leaves nothing to be seen. */
   readonly queues: readonly SurveyedQueue[];
+  /** Those with a member. */
   readonly registries: readonly SurveyedRegistry[];
+  /** Those with a history, or with an instance that follows them. */
   readonly configs: readonly SurveyedConfig[];
+  /** Those of which anything is written down. */
   readonly jobs: readonly SurveyedJob[];
   /** Kinds of which there are more than 10,000 keys: the rest of them is not in here. */
   readonly incomplete: readonly string[];

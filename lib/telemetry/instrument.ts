@@ -8,6 +8,7 @@ import { expectBoolean, expectOptions, show } from '../arguments.ts';
 import { listen, type EndedEvent, type GrantedEvent } from '../runtime/diagnostics.ts';
 import type { Attributes, Meter, Span, Tracer } from './shapes.ts';
 
+/** Where measurements go. At least one of both makes sense. */
 export interface TelemetryOptions {
   /** `metrics.getMeter('holdfast')`. @default none: no metrics */
   readonly meter?: Meter | undefined;

@@ -83,7 +83,7 @@ export class FaultProxy implements AsyncDisposable {
     for (const link of this.#links) link.reset();
   }
 
-  /** From now on every byte takes this much longer, in either direction. */
+  /** From now on every byte takes so many milliseconds longer, in either direction. */
   delay(ms: number): void {
     if (!Number.isFinite(ms) || ms < 0) {
       throw new RangeError(`Expected a delay of milliseconds, a finite number of at least 0, got ${ms}`);
@@ -109,6 +109,7 @@ export class FaultProxy implements AsyncDisposable {
     return this.#stopped;
   }
 
+  /** Stops, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }

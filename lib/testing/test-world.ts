@@ -5,6 +5,7 @@ import type { MemoryStore } from '../store/memory/memory-store.ts';
 import type { HostClock } from './host-clock.ts';
 import { testRuntime, type TestRuntime } from './test-runtime.ts';
 
+/** Which of the possible runs it is. */
 export interface TestWorldOptions {
   /**
    * Of chance: jitter, lease IDs, the order in which things happen that happen at once. The same seed gives the same run.
@@ -18,6 +19,7 @@ const LATENCY_MS = { from: 1, to: 2 };
 
 /** A process in a {@link TestWorld}: a coordinator, and what can go wrong with it. */
 export class TestProcess {
+  /** As `createCoordinator` gives one; what waits on it settles as time passes. */
   readonly coordinator: Coordinator;
   readonly #store: MemoryStore;
   readonly #host: HostClock;
@@ -35,6 +37,7 @@ export class TestProcess {
     this.#mend ??= this.#store.faults.cutOff();
   }
 
+  /** Ends {@link cutOff}: what it sends arrives again. What was lost stays lost. */
   heal(): void {
     this.#mend?.();
     this.#mend = undefined;
@@ -50,6 +53,7 @@ export class TestProcess {
     this.#host.pause();
   }
 
+  /** Ends {@link pause}: what came due and what has arrived meanwhile comes now. */
   resume(): void {
     this.#host.resume();
   }
@@ -64,6 +68,7 @@ export class TestWorld {
   readonly #runtime: TestRuntime;
   readonly #cluster: MemoryCluster;
 
+  /** With etcd running, and nobody there. */
   constructor({ seed = 1 }: TestWorldOptions = {}) {
     this.#runtime = testRuntime({ seed });
     this.#cluster = new MemoryCluster(this.#runtime);
@@ -78,7 +83,7 @@ export class TestWorld {
     return new TestProcess(coordinator, store, host);
   }
 
-  /** A process that has its session. */
+  /** A process that has its session. Lets time pass until it has, and rejects as {@link settle} does. */
   async connect(options: CoordinatorOptions = {}): Promise<TestProcess> {
     const process = this.start(options);
     await this.settle(process.coordinator.ready());

@@ -11,6 +11,7 @@ import { authService, clusterService, maintenanceService } from './member-servic
 import { Member } from './member.ts';
 import { watchService } from './watch-service.ts';
 
+/** What etcd it says it is, and where. */
 export interface EmbeddedEtcdOptions {
   /** The port of 127.0.0.1 to listen on. @default a free one */
   readonly port?: number | undefined;
@@ -127,6 +128,7 @@ export class EmbeddedEtcd implements AsyncDisposable {
     return this.#stopped;
   }
 
+  /** Stops, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
