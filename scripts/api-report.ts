@@ -1,11 +1,14 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
+import { ApiPackage } from '@microsoft/api-extractor-model';
+import { Page } from './reference/page.ts';
+import { referenceOf } from './reference/reference.ts';
 
-// The public face of every subpath of package.json as a text in docs/api, so that a change of it shows in review.
-// Without --update a difference fails; so does a type of another package in a public signature, since its users would
-// then depend on what we depend on.
+// The public face of every subpath of package.json: its signatures as a text in docs/api, so that a change of them shows in review,
+// and with its docstrings as a page in docs/reference, for users. Without --update a difference fails; so does a type of another
+// package in a public signature, since its users would then depend on what we depend on.
 
 interface PackageJson {
   readonly exports: Readonly<Record<string, string | { readonly types: string }>>;
@@ -14,36 +17,40 @@ interface PackageJson {
 const { values: options } = parseArgs({ options: { update: { type: 'boolean', default: false } } });
 const root = process.cwd();
 const reportFolder = path.join(root, 'docs', 'api');
+const referenceFolder = path.join(root, 'docs', 'reference');
 const temporaryFolder = path.join(root, 'dist', 'api-report');
 const packageJson = JSON.parse(readFileSync('package.json', 'utf8')) as PackageJson;
 
 const problems: string[] = [];
 const expectedReports = new Set<string>();
+const pages: Page[] = [];
 
 mkdirSync(reportFolder, { recursive: true });
 for (const [subpath, target] of Object.entries(packageJson.exports)) {
   if (typeof target === 'string') continue;
-  const report = `${subpath === '.' ? 'holdfast' : subpath.slice(2).replaceAll('/', '-')}.api.md`;
-  expectedReports.add(report);
-  check(subpath, path.join(root, target.types), report);
+  const name = subpath === '.' ? 'holdfast' : subpath.slice(2).replaceAll('/', '-');
+  expectedReports.add(`${name}.api.md`);
+  check(subpath, path.join(root, target.types), name);
 }
 for (const report of readdirSync(reportFolder).filter((name) => name.endsWith('.api.md'))) {
   if (expectedReports.has(report)) continue;
   if (options.update) rmSync(path.join(reportFolder, report));
   else problems.push(`docs/api/${report} belongs to no subpath of package.json; run "npm run api:update".`);
 }
+if (problems.length === 0 || options.update) await checkReference();
 
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
 
-function check(subpath: string, entry: string, report: string): void {
+function check(subpath: string, entry: string, name: string): void {
+  const report = `${name}.api.md`;
   if (!existsSync(entry)) {
     if (existsSync(path.join(reportFolder, report))) problems.push(`${subpath}: ${entry} is gone, but not its report.`);
     else console.log(`${subpath}: not written yet.`);
     return;
   }
   mkdirSync(temporaryFolder, { recursive: true });
-  const result = Extractor.invoke(configure(entry, report), {
+  const result = Extractor.invoke(configure(entry, name), {
     localBuild: false,
     messageCallback: (message) => {
       const isError = message.logLevel === ExtractorLogLevel.Error && !isOfMain(message.text);
@@ -65,6 +72,31 @@ function check(subpath: string, entry: string, report: string): void {
   } else {
     console.log(`${subpath}: as in docs/api/${report}.`);
   }
+  pages.push(new Page(`holdfast${subpath.slice(1)}`, `${name}.md`, ApiPackage.loadFromJsonFile(modelFile(name))));
+}
+
+async function checkReference(): Promise<void> {
+  const texts = await referenceOf(pages);
+  mkdirSync(referenceFolder, { recursive: true });
+  for (const file of new Set([...texts.keys(), ...readdirSync(referenceFolder)])) {
+    const written = path.join(referenceFolder, file);
+    const text = texts.get(file);
+    if (text === (existsSync(written) ? readFileSync(written, 'utf8') : undefined)) continue;
+    if (!options.update) {
+      problems.push(
+        `docs/reference/${file} is not what the sources say; run "npm run api:update" and review the change.`,
+      );
+    } else if (text === undefined) {
+      rmSync(written);
+    } else {
+      writeFileSync(written, text);
+      console.log(`Wrote docs/reference/${file}.`);
+    }
+  }
+}
+
+function modelFile(name: string): string {
+  return path.join(temporaryFolder, `${name}.api.json`);
 }
 
 /** A symbol that the main entry point exports need not be exported by another one that names it. */
@@ -75,7 +107,7 @@ function isOfMain(message: string): boolean {
   return new RegExp(`^export .*\\b${symbol}\\b`, 'm').test(main);
 }
 
-function configure(entry: string, report: string): ExtractorConfig {
+function configure(entry: string, name: string): ExtractorConfig {
   return ExtractorConfig.prepare({
     configObject: {
       projectFolder: root,
@@ -95,8 +127,13 @@ function configure(entry: string, report: string): ExtractorConfig {
           files: [entry],
         },
       },
-      apiReport: { enabled: true, reportFileName: report, reportFolder, reportTempFolder: temporaryFolder },
-      docModel: { enabled: false },
+      apiReport: {
+        enabled: true,
+        reportFileName: `${name}.api.md`,
+        reportFolder,
+        reportTempFolder: temporaryFolder,
+      },
+      docModel: { enabled: true, apiJsonFilePath: modelFile(name) },
       dtsRollup: { enabled: false },
       tsdocMetadata: { enabled: false },
       newlineKind: 'lf',
