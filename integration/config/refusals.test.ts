@@ -2,33 +2,20 @@ import test from 'ava';
 import { AccessDeniedError, CoordinationUnavailableError, createCoordinator } from '../../lib/index.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { accessTo, lockUp, ROOT } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 
-const root = ['--user', 'root:secret'];
+const root = ['--user', ROOT];
 const freshnessMs = 200;
 
 for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: without its permission a write is denied, and reads keep the last value, with its age`, async (t) => {
-    await using server = await EtcdServer.start({ version });
-    for (const command of [
-      ['user', 'add', 'root:secret'],
-      ['role', 'add', 'root'],
-      ['user', 'grant-role', 'root', 'root'],
-      ['role', 'add', 'app'],
-      ['role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'cfg/'],
-      ['user', 'add', 'app:password'],
-      ['user', 'grant-role', 'app', 'app'],
-      ['auth', 'enable'],
-    ]) {
-      /* Some versions make the role of root by themselves. */
-      await server.etcdctl(command).catch((error: unknown) => {
-        if (!String(error).includes('already exists')) throw error;
-      });
-    }
+    await using server = await EtcdServer.start({ version, access: 'plain' });
+    await lockUp(server, ['test']);
     await using coordinator = createCoordinator({
       endpoints: server.endpoint,
-      namespace: 'cfg',
-      auth: { username: 'app', password: 'password' },
+      namespace: 'test',
+      auth: { username: 'test', password: 'password' },
     });
     const config = coordinator.config<number>('limit', { freshnessMs });
     const cache = coordinator.cache('r/', { freshnessMs });
@@ -36,19 +23,19 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await config.set(1);
     await cache.put('a', '1');
 
-    await server.etcdctl([...root, 'role', 'revoke-permission', 'app', '--prefix=true', 'cfg/']);
-    await server.etcdctl([...root, 'role', 'grant-permission', 'app', '--prefix=true', 'read', 'cfg/']);
+    await server.etcdctl([...root, 'role', 'revoke-permission', 'test', '--prefix=true', 'test/']);
+    await server.etcdctl([...root, 'role', 'grant-permission', 'test', '--prefix=true', 'read', 'test/']);
     await t.throwsAsync(config.set(2), { instanceOf: AccessDeniedError });
     await t.throwsAsync(config.delete(), { instanceOf: AccessDeniedError });
     await t.throwsAsync(cache.put('a', '2'), { instanceOf: AccessDeniedError });
     t.deepEqual([config.get()?.value, config.get()?.version, cache.get('a')?.value], [1, 1, '1']);
 
-    await server.etcdctl([...root, 'role', 'revoke-permission', 'app', '--prefix=true', 'cfg/']);
+    await server.etcdctl([...root, 'role', 'revoke-permission', 'test', '--prefix=true', 'test/']);
     while (config.get()?.source === 'live') await server.metrics();
     t.deepEqual([config.get()?.value, config.get()?.source], [1, 'stale']);
     t.true(config.get()!.ageMs > 2 * freshnessMs);
 
-    await server.etcdctl([...root, 'role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'cfg/']);
+    await server.etcdctl([...root, 'role', 'grant-permission', 'test', '--prefix=true', 'readwrite', 'test/']);
     await coordinator.ready({ timeoutMs: 20_000 });
     t.is((await config.set(3)).version, 2);
     while (config.get()?.source !== 'live') await server.metrics();
@@ -57,15 +44,15 @@ for (const version of ['3.4', '3.5.30'] as const) {
 
   test(`etcd ${version}: over its space quota a write says so, while reads go on, live`, async (t) => {
     await using server = await EtcdServer.start({ version, extraArgs: ['--quota-backend-bytes', '4194304'] });
-    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
     t.teardown(() => store.close());
-    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'cfg' });
+    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
     const config = coordinator.config<number>('limit', { freshnessMs });
     const cache = coordinator.cache('r/', { freshnessMs });
     await Promise.all([config.ready(), cache.ready()]);
     await config.set(1);
     await cache.put('a', '1');
-    const fill = { compare: [], then: [{ type: 'put', key: 'fill', value: 'x'.repeat(1024 * 1024) }] } as const;
+    const fill = { compare: [], then: [{ type: 'put', key: 'test/fill', value: 'x'.repeat(1024 * 1024) }] } as const;
     const isFull = (): Promise<boolean> =>
       store.transact(fill, { timeoutMs: 5_000 }).then(
         () => false,

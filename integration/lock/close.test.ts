@@ -4,6 +4,7 @@ import { type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { ClosedError, LockLostError, type CoordinatorOptions } from '../../lib/index.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { freePorts } from '../servers/free-ports.ts';
 import { killAtExit } from '../servers/server-process.ts';
@@ -81,7 +82,12 @@ test('work that loses its lock is waited for, and told so instead of "done"', as
 
 const exits: readonly (readonly [string, string, (server: EtcdServer, port: number) => string, string])[] = [
   ['that never connected', 'idle', (server) => server.endpoint, '1000'],
-  ['whose etcd nobody answers for', 'start', (_, port) => `http://127.0.0.1:${port}`, '1000'],
+  [
+    'whose etcd nobody answers for',
+    'start',
+    ({ endpoint, clientPort }, port) => endpoint.replace(String(clientPort), String(port)),
+    '1000',
+  ],
   ['that has worked', 'work', (server) => server.endpoint, '1000'],
 ];
 for (const [what, mode, endpoint, drainMs] of exits) {
@@ -109,7 +115,7 @@ for (const paused of [false, true]) {
     child.kill('SIGTERM');
     await endsByItself(t, child);
     if (paused) server.resume();
-    else t.is((await storedKeys(server, 'holdfast/lock/a/')).length, 1);
+    else t.is((await storedKeys(server, 'test/lock/a/')).length, 1);
     await until('the end of its lease', async () => (await storedKeys(server, '')).length === 0);
   });
 }
@@ -118,7 +124,8 @@ type Child = ChildProcessByStdio<null, Readable, null>;
 
 function startProcess(options: CoordinatorOptions, mode: string, drainMs: string): Child {
   const script = fileURLToPath(new URL('./support/short-lived.js', import.meta.url));
-  const args = [script, JSON.stringify({ request: { timeoutMs: 500, deadlineMs: 1_500 }, ...options }), mode, drainMs];
+  const request = { timeoutMs: 500, deadlineMs: 1_500 };
+  const args = [script, JSON.stringify({ namespace: 'test', request, ...accessTo(), ...options }), mode, drainMs];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   killAtExit(child);
   return child;

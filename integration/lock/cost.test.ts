@@ -119,14 +119,15 @@ for (const version of testedVersions) {
   test.serial(`etcd ${version}: RPCs per hand-over do not grow with the number of contenders`, async (t) => {
     await using server = await EtcdServer.start({ version });
     const perHandOver = async (contenders: number): Promise<number> => {
-      await using clients = new Clients(`of${contenders}`);
+      await using clients = new Clients();
       const coordinators: Coordinator[] = [];
       for (let index = 0; index < contenders; index += 1) coordinators.push(await connect(clients, server, quiet));
       const each = 240 / contenders;
       const counts = await RpcCounts.start(server);
       await Promise.all(
         coordinators.map(async (coordinator) => {
-          for (let count = 0; count < each; count += 1) await (await coordinator.lock('a').acquire()).release();
+          for (let count = 0; count < each; count += 1)
+            await (await coordinator.lock(`of${contenders}`).acquire()).release();
         }),
       );
       const counted = await counts.sinceStart();

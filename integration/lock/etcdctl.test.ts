@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import test from 'ava';
 import { unpackToken } from '../../lib/index.ts';
+import { accessTo, userOf } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { ClientProcess } from './support/client-process.ts';
 import { Clients, storedKeys, testedVersions, ttlMs } from './support/clients.ts';
@@ -14,11 +15,12 @@ for (const version of testedVersions) {
     await using worker = await ClientProcess.start({
       endpoints: server.endpoint,
       namespace: 'test',
+      ...accessTo(),
       session: { ttlMs },
       instanceId: 'worker',
     });
     const token = await worker.call('acquire', 'a');
-    const etcdctl = server.spawnEtcdctl(['lock', 'test/lock/a', '--', 'sh', '-c', 'echo ran']);
+    const etcdctl = server.spawnEtcdctl(['lock', 'test/lock/a', '--', 'sh', '-c', 'echo ran'], { user: userOf() });
     let output = '';
     etcdctl.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
     const ended = once(etcdctl, 'exit');
@@ -42,7 +44,7 @@ for (const version of testedVersions) {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
     const coordinator = await clients.connect(server.endpoint);
-    const etcdctl = server.spawnEtcdctl(['lock', 'test/lock/a']);
+    const etcdctl = server.spawnEtcdctl(['lock', 'test/lock/a'], { user: userOf() });
     /* It prints its key once it has the lock, and holds it until it is interrupted. */
     const [printed] = (await once(etcdctl.stdout.setEncoding('utf8'), 'data')) as [string];
     const [theirs] = await storedKeys(server, clients.prefix('a'));
@@ -68,7 +70,7 @@ for (const version of testedVersions) {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
     const coordinator = await clients.connect(server.endpoint);
-    const etcdctl = server.spawnEtcdctl(['lock', '--ttl', '2', 'test/lock/a']);
+    const etcdctl = server.spawnEtcdctl(['lock', '--ttl', '2', 'test/lock/a'], { user: userOf() });
     await once(etcdctl.stdout, 'data');
     const waiting = coordinator.lock('a').acquire();
     await until('two keys in the queue', async () => (await storedKeys(server, clients.prefix('a'))).length === 2);

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { ClientProcess } from './support/client-process.ts';
 import { testedVersions } from './support/clients.ts';
@@ -21,7 +22,7 @@ interface Run {
  * until another one has read, and one that waits together with it.
  */
 async function incrementTogether({ server, counter, count, pauses }: Run): Promise<{ acknowledged: number }> {
-  const options = { endpoints: server.endpoint, namespace: 'test', session: { ttlMs: sessionMs } };
+  const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo(), session: { ttlMs: sessionMs } };
   const clients = await Promise.all(Array.from({ length: workers }, () => ClientProcess.start(options, counter)));
   let paused = 0;
   const wakes: Promise<void>[] = [];

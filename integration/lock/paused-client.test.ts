@@ -1,5 +1,6 @@
 import test from 'ava';
 import { unpackToken } from '../../lib/index.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { ClientProcess } from './support/client-process.ts';
 import { Clients, electionMs, storedKeys, testedVersions, ttlMs } from './support/clients.ts';
@@ -9,7 +10,7 @@ import { until } from './support/until.ts';
 for (const version of testedVersions) {
   test(`etcd ${version}: a paused process has lost its lock when it wakes, and its guarded write is refused`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    const options = { endpoints: server.endpoint, namespace: 'test', session: { ttlMs } };
+    const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo(), session: { ttlMs } };
     const counter = new GuardedCounter();
     await using paused = await ClientProcess.start(options, counter);
     await using next = await ClientProcess.start(options, counter);
@@ -47,6 +48,7 @@ for (const version of testedVersions) {
     await using victim = await ClientProcess.start({
       endpoints: server.endpoint,
       namespace: 'test',
+      ...accessTo(),
       session: { ttlMs },
     });
     const first = await victim.call('acquire', 'a');

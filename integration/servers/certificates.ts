@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { removeAtExit } from './server-process.ts';
 
 const run = promisify(execFile);
 
@@ -11,6 +12,13 @@ export interface IssuedCertificate {
   readonly keyFile: string;
   readonly cert: Buffer;
   readonly key: Buffer;
+}
+
+export interface IssueOptions {
+  /** Whom etcd takes a client for that shows no token. Nobody, if it is empty. @default 'holdfast test', whom it does not know */
+  readonly commonName?: string | undefined;
+  /** @default false */
+  readonly expired?: boolean | undefined;
 }
 
 /** A certificate authority of a test's own, in a temporary folder. Needs `openssl` on the path. */
@@ -30,6 +38,7 @@ export class CertificateAuthority implements AsyncDisposable {
 
   static async create(): Promise<CertificateAuthority> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'holdfast-ca-'));
+    removeAtExit(folder);
     const [caFile, keyFile] = [path.join(folder, 'ca.pem'), path.join(folder, 'ca.key')];
     await run('openssl', [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
@@ -41,7 +50,7 @@ export class CertificateAuthority implements AsyncDisposable {
   /** A certificate for servers and clients alike. `names` are such as `IP:127.0.0.1` and `DNS:localhost`. */
   async issue(
     names: readonly string[],
-    { expired = false }: { readonly expired?: boolean } = {},
+    { commonName = 'holdfast test', expired = false }: IssueOptions = {},
   ): Promise<IssuedCertificate> {
     this.#issued += 1;
     const serial = this.#issued;
@@ -52,7 +61,16 @@ export class CertificateAuthority implements AsyncDisposable {
       `subjectAltName=${names.join(',')}\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n`,
     );
     await run('openssl', [
-      ...['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=holdfast test'],
+      ...[
+        'req',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-subj',
+        commonName === '' ? '/' : `/CN=${commonName}`,
+      ],
       ...['-keyout', keyFile, '-out', file('csr')],
     ]);
     await run('openssl', [

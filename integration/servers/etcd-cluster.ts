@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lockUp, NAMESPACE, ROOT } from './access.ts';
 import { EtcdServer, type EtcdMembership, type EtcdServerOptions } from './etcd-server.ts';
 import { freePorts } from './free-ports.ts';
+import { answer, authenticate } from './gateway.ts';
 import { PeerNetwork } from './peer-network.ts';
 import { retryWhileOccupied } from './server-process.ts';
 
-export interface EtcdClusterOptions extends Pick<EtcdServerOptions, 'version' | 'extraArgs'> {
+export interface EtcdClusterOptions extends Pick<EtcdServerOptions, 'version' | 'extraArgs' | 'access' | 'namespaces'> {
   /** @default 3 */
   readonly size?: number | undefined;
   /** Heartbeats of 20 ms and elections after 200 ms, so that a test need not wait for etcd's defaults. @default true */
@@ -29,7 +31,7 @@ export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly EtcdServer[];
   readonly #network: PeerNetwork | undefined;
   #operator: string | undefined;
-  #token = '';
+  #token: string | undefined;
   #authentications = 0;
 
   private constructor(members: readonly EtcdServer[], network: PeerNetwork | undefined) {
@@ -43,6 +45,8 @@ export class EtcdCluster implements AsyncDisposable {
     fastElections = true,
     partitionable = false,
     extraArgs = [],
+    namespaces = [NAMESPACE],
+    access,
     version,
   }: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     const speed = fastElections ? ['--heartbeat-interval', '20', '--election-timeout', '200'] : [];
@@ -51,11 +55,12 @@ export class EtcdCluster implements AsyncDisposable {
       const peers = await plan(size);
       const network = partitionable ? await PeerNetwork.start(peers) : undefined;
       const launches = introduce(peers, network).map((membership) =>
-        EtcdServer.launch(membership, { version, extraArgs: [...speed, ...voting, ...extraArgs] }),
+        EtcdServer.launch(membership, { version, access, extraArgs: [...speed, ...voting, ...extraArgs] }),
       );
       const cluster = new EtcdCluster(await Promise.all(launches), network);
       try {
         await Promise.all(cluster.members.map((member) => member.untilHealthy()));
+        await cluster.#lockUp(namespaces);
         return cluster;
       } catch (error) {
         await cluster[Symbol.asyncDispose]();
@@ -149,7 +154,10 @@ export class EtcdCluster implements AsyncDisposable {
       initialCluster: peers.join(','),
       joins: true,
     };
-    const learner = await EtcdServer.launch(membership, { version });
+    const learner = await EtcdServer.launch(membership, {
+      version,
+      access: operator.isRestricted ? undefined : 'plain',
+    });
     while (!(await operator.insist(['member', 'list'])).includes(learner.endpoint)) await sleep(pollMs);
     return learner;
   }
@@ -193,22 +201,33 @@ export class EtcdCluster implements AsyncDisposable {
     return known.find((answer) => answer.term === term && answer.leads)?.member;
   }
 
+  async #lockUp(namespaces: readonly string[]): Promise<void> {
+    const [member] = this.members as [EtcdServer];
+    if (!member.isRestricted) return;
+    await lockUp(member, namespaces);
+    this.#operator = ROOT;
+  }
+
   async #raftStatus(member: EtcdServer): Promise<RaftStatus | undefined> {
     const ask = async (): Promise<RaftStatus | undefined> => {
-      const answer = await post<StatusAnswer>(member, '/v3/maintenance/status', {}, this.#token);
-      if (answer?.header === undefined) return undefined;
-      const { header, leader, raftTerm } = answer;
+      const options = { token: this.#token, signal: AbortSignal.timeout(statusTimeoutMs) };
+      const status = await answer<StatusAnswer>(member, '/v3/maintenance/status', {}, options);
+      if (status.header === undefined) return undefined;
+      const { header, leader, raftTerm } = status;
       return { member, term: Number(raftTerm), leads: leader === header.member_id };
     };
-    const status = await ask();
-    if (status !== undefined || this.#operator === undefined) return status;
-    /* A token expires. */
-    const [name, password] = this.#operator.split(':');
-    this.#authentications += 1;
-    const answer = await post<{ readonly token?: string }>(member, '/v3/auth/authenticate', { name, password });
-    if (answer?.token === undefined) return undefined;
-    this.#token = answer.token;
-    return await ask();
+    try {
+      const status = await ask();
+      if (status !== undefined || this.#operator === undefined) return status;
+      /* A token expires. */
+      this.#authentications += 1;
+      const token = await authenticate(member, this.#operator, AbortSignal.timeout(statusTimeoutMs));
+      if (token === undefined) return undefined;
+      this.#token = token;
+      return await ask();
+    } catch {
+      return undefined;
+    }
   }
 
   #hasMajority({ name }: EtcdServer): boolean {
@@ -226,21 +245,6 @@ interface StatusAnswer {
   readonly header?: { readonly member_id: string };
   readonly leader?: string;
   readonly raftTerm?: string;
-}
-
-/** What a member answers, be it an error; nothing, if it does not. */
-async function post<T>({ endpoint }: EtcdServer, path: string, body: object, token = ''): Promise<T | undefined> {
-  try {
-    const response = await fetch(`${endpoint}${path}`, {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: token === '' ? {} : { authorization: token },
-      signal: AbortSignal.timeout(statusTimeoutMs),
-    });
-    return (await response.json()) as T;
-  } catch {
-    return undefined;
-  }
 }
 
 type PlannedMember = Omit<EtcdMembership, 'initialCluster'>;

@@ -6,6 +6,7 @@ import { type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { provideEtcd, type EtcdVersion, type ProvidedEtcd } from '../provision/etcd.ts';
+import { certificates, etcdctlFlags, lockUp, NAMESPACE, serverFlags, type Certificates } from './access.ts';
 import { freePorts } from './free-ports.ts';
 import { type PeerRoute } from './peer-network.ts';
 import { killAtExit, removeAtExit, retryWhileOccupied, ServerProcess, type StopOptions } from './server-process.ts';
@@ -21,7 +22,7 @@ const insistMs = 200;
 export interface EtcdTls {
   readonly certFile: string;
   readonly keyFile: string;
-  /** With it, clients must present a certificate that this authority signed. */
+  /** With it, clients must present a certificate that this authority signed. etcdctl presents the server's own. */
   readonly clientCaFile?: string | undefined;
 }
 
@@ -34,9 +35,15 @@ export interface EtcdServerOptions {
   readonly extraArgs?: readonly string[] | undefined;
   /** Serves clients over TLS. Health and metrics stay on a plain port of their own. */
   readonly tls?: EtcdTls | undefined;
+  /** `plain`: no TLS and no users, whatever this run of the tests is for. The default is that, which `access.ts` explains. */
+  readonly access?: 'plain' | undefined;
+  /** Whose users there are, where access is restricted. @default ['test'] */
+  readonly namespaces?: readonly string[] | undefined;
 }
 
 export interface EtcdctlOptions {
+  /** Default: the operator, who may do anything. */
+  readonly user?: string | undefined;
   /** Default: this member. */
   readonly endpoints?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -78,9 +85,11 @@ export class EtcdServer implements AsyncDisposable {
   /** Who etcdctl says it is, such as `root:secret`, once the cluster asks. */
   operator: string | undefined;
 
+  readonly #certificates: Certificates | undefined;
   #binaries: ProvidedEtcd;
   #clusterState: 'new' | 'existing';
   readonly #args: readonly string[];
+  readonly #etcdctlFlags: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #keepDataDir: boolean;
   #process: ServerProcess;
@@ -90,15 +99,16 @@ export class EtcdServer implements AsyncDisposable {
     binaries: ProvidedEtcd,
     dataDir: string,
     { name, clientPort, peerPort, metricsPort, initialCluster, joins = false, route }: EtcdMembership,
-    { tls, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
+    { tls, access, extraArgs = [], dataDir: keptDataDir }: EtcdServerOptions,
   ) {
+    this.#certificates = tls === undefined && access !== 'plain' ? certificates : undefined;
     this.#binaries = binaries;
     this.dataDir = dataDir;
     this.name = name;
     this.clientPort = clientPort;
     this.peerPort = peerPort;
     this.metricsPort = metricsPort;
-    this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
+    this.endpoint = `${(tls ?? this.#certificates) === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
     this.#keepDataDir = keptDataDir !== undefined;
     const listenUrl = `http://127.0.0.1:${peerPort}`;
     this.peerUrl = route?.advertisedUrl ?? listenUrl;
@@ -113,8 +123,10 @@ export class EtcdServer implements AsyncDisposable {
       ...['--logger', 'zap', '--log-level', 'warn', '--log-outputs', 'stderr'],
       ...(tls === undefined ? [] : ['--cert-file', tls.certFile, '--key-file', tls.keyFile]),
       ...(tls?.clientCaFile === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCaFile]),
+      ...(this.#certificates === undefined ? [] : serverFlags(this.#certificates)),
       ...extraArgs,
     ];
+    this.#etcdctlFlags = this.#certificates === undefined ? ownFlags(tls) : etcdctlFlags(this.#certificates);
     this.#process = this.#spawn();
   }
 
@@ -127,6 +139,7 @@ export class EtcdServer implements AsyncDisposable {
       const server = await EtcdServer.launch(membership, options);
       try {
         await server.untilHealthy();
+        if (server.isRestricted) await lockUp(server, options.namespaces ?? [NAMESPACE]);
         return server;
       } catch (error) {
         await server[Symbol.asyncDispose]();
@@ -141,6 +154,11 @@ export class EtcdServer implements AsyncDisposable {
     const dataDir = options.dataDir ?? (await mkdtemp(path.join(os.tmpdir(), 'holdfast-etcd-')));
     if (options.dataDir === undefined) removeAtExit(dataDir);
     return new EtcdServer(binaries, dataDir, membership, options);
+  }
+
+  /** Whether it is for clients with what `accessTo` gives. */
+  get isRestricted(): boolean {
+    return this.#certificates !== undefined;
   }
 
   get binaries(): ProvidedEtcd {
@@ -282,10 +300,23 @@ export class EtcdServer implements AsyncDisposable {
     return new ServerProcess(this.#binaries.etcd, args, { env: this.#env });
   }
 
-  #etcdctlArgs(args: readonly string[], { endpoints = [this.endpoint] }: EtcdctlOptions): string[] {
-    const user = this.operator === undefined ? [] : ['--user', this.operator];
-    return ['--endpoints', endpoints.join(','), ...user, ...args];
+  #etcdctlArgs(
+    args: readonly string[],
+    { endpoints = [this.endpoint], user = this.operator }: EtcdctlOptions,
+  ): string[] {
+    return [
+      '--endpoints',
+      endpoints.join(','),
+      ...this.#etcdctlFlags,
+      ...(user === undefined ? [] : ['--user', user]),
+      ...args,
+    ];
   }
+}
+
+function ownFlags(tls: EtcdTls | undefined): readonly string[] {
+  if (tls?.clientCaFile === undefined) return [];
+  return ['--cacert', tls.clientCaFile, '--cert', tls.certFile, '--key', tls.keyFile];
 }
 
 function etcdctlEnvironment({ env = {} }: EtcdctlOptions): NodeJS.ProcessEnv {

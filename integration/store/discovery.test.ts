@@ -9,6 +9,7 @@ import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { RecordingLogger } from '../../lib/testing/recording-logger.ts';
 import { testedVersions } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { lockUp } from '../servers/access.ts';
 import { CertificateAuthority } from '../servers/certificates.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
@@ -114,19 +115,8 @@ for (const version of testedVersions) {
   });
 
   test(`a user of etcd ${version} with a role of its own follows the members, or is told once that it may not`, async (t) => {
-    await using server = await EtcdServer.start({ version });
-    for (const command of [
-      ['user', 'add', 'root:secret'],
-      ['user', 'grant-role', 'root', 'root'],
-      ['role', 'add', 'app'],
-      ['role', 'grant-permission', 'app', '--prefix=true', 'readwrite', 'app/'],
-      ['user', 'add', 'app:password'],
-      ['user', 'grant-role', 'app', 'app'],
-    ]) {
-      await server.etcdctl(command);
-    }
-    await server.etcdctl(['role', 'add', 'root']).catch(() => undefined);
-    await server.etcdctl(['auth', 'enable']);
+    await using server = await EtcdServer.start({ version, access: 'plain' });
+    await lockUp(server, ['app']);
     const auth = { username: 'app', password: 'password' };
     await using client = new Following({ endpoints: [server.endpoint], auth, discovery: following });
     t.is((await verdictOf(client.store.transact(putting('app/a'), firstContact))).result, 'ok');

@@ -1,5 +1,6 @@
 import { createCoordinator, type Coordinator, type CoordinatorOptions } from '../../../lib/index.ts';
 import { type EtcdVersion } from '../../provision/etcd.ts';
+import { accessTo, NAMESPACE } from '../../servers/access.ts';
 import { type EtcdServer } from '../../servers/etcd-server.ts';
 
 /** The oldest server that is supported, and the newest that can be had. */
@@ -17,7 +18,7 @@ export class Clients implements AsyncDisposable {
   readonly #namespace: string;
   readonly #open: Coordinator[] = [];
 
-  constructor(namespace = 'test') {
+  constructor(namespace: string = NAMESPACE) {
     this.#namespace = namespace;
   }
 
@@ -27,6 +28,7 @@ export class Clients implements AsyncDisposable {
       endpoints: endpoint,
       namespace: this.#namespace,
       request: { timeoutMs: 500, deadlineMs: 1_500 },
+      ...accessTo(this.#namespace),
       ...options,
     });
     this.#open.push(coordinator);
