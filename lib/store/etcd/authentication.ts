@@ -23,11 +23,17 @@ export interface Credentials {
 /**
  * Who we are to etcd: a token that is got for user and password with the first call, sent with every call and stream, and renewed when
  * etcd refuses it. Any member's token is good at every member.
+ *
+ * An etcd that was restored from a backup does not refuse a token from before: a simple token names a place in the log, and calls with
+ * it wait there until the log is as long again. So one that is not answered, after a member was dialled anew, is renewed as well. Where
+ * the connection has lasted it is not: a busy etcd must not be asked to check passwords on top.
  */
 export class Authentication {
   readonly #open: OpenCalls;
   readonly #auth: AuthOptions | undefined;
   #credentials: Credentials | undefined;
+  /** Whether a member was dialled since etcd has last looked at the token and answered. */
+  #isDoubted = false;
   /** One request at a time at each member: a member that hangs does not keep us from asking another. */
   readonly #asking = new Map<Connection, Promise<Credentials | StoreError>>();
 
@@ -63,6 +69,21 @@ export class Authentication {
     if (this.hasUser && credentials === this.#credentials) this.#credentials = undefined;
   }
 
+  /** A member was dialled, and may have been restored from a backup meanwhile. */
+  doubt(): void {
+    this.#isDoubted = true;
+  }
+
+  /** A call was answered for which etcd looks at the token. */
+  trust(): void {
+    this.#isDoubted = false;
+  }
+
+  /** What was sent with these was not answered in time. */
+  unanswered(credentials: Credentials): void {
+    if (this.#isDoubted) this.discard(credentials);
+  }
+
   async #join(asking: Promise<Credentials | StoreError>, bounds: Bounds): Promise<Credentials | StoreError> {
     return (await bounds.orEnd(asking)) ?? (await asking);
   }
@@ -85,6 +106,7 @@ export class Authentication {
   }
 
   #keep(token: string | undefined): Credentials {
+    this.#isDoubted = false;
     return (this.#credentials = credentialsOf(token));
   }
 }

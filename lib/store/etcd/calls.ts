@@ -147,12 +147,18 @@ export class UnaryCalls {
       const ended = await bounds.orEnd(call.answer);
       if (ended !== undefined) {
         call.cancel();
-        if (ended.reason === 'timeout') this.#members.suspect(connection);
+        if (ended.reason === 'timeout') {
+          this.#members.suspect(connection);
+          this.#authentication.unanswered(credentials);
+        }
         throw ended;
       }
       const answer = await call.answer;
-      if ('response' in answer) return answer.response;
-      if (isStaleToken(answer.status) && this.#authentication.hasUser && !renewed) {
+      if ('response' in answer) {
+        if (method === 'range' || method === 'txn') this.#authentication.trust();
+        return answer.response;
+      }
+      if (isStaleToken(answer.status, credentials.token) && this.#authentication.hasUser && !renewed) {
         renewed = true;
         bounds.sent = false;
         this.#authentication.discard(credentials);

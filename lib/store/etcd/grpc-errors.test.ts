@@ -70,12 +70,17 @@ for (const [code, details, reason, read, write] of [...everyCode, ...wordsOfEtcd
 }
 
 test('a token is renewed when it expired, when roles changed, and when authentication was switched on', (t) => {
-  const stale = wordsOfEtcd.filter(([code, details]) => isStaleToken({ code, details })).map(([, details]) => details);
+  const stale = wordsOfEtcd
+    .filter(([code, details]) => isStaleToken({ code, details }, 'token'))
+    .map(([, details]) => details);
   t.deepEqual(stale, [
     'etcdserver: invalid auth token',
     'etcdserver: revision of auth store is old',
     'etcdserver: user name is empty',
   ]);
+  const denied = { code: 7, details: 'etcdserver: permission denied' };
+  t.false(isStaleToken(denied, 'token'));
+  t.true(isStaleToken(denied, undefined), 'who has a certificate is denied what its name may not do');
 });
 
 test('a member is suspected for silence and broken connections, not for refusing a call', (t) => {

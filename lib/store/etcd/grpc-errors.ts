@@ -90,11 +90,15 @@ export function classify(kind: CallKind, status: GrpcStatus, where: string): Sto
 }
 
 /**
- * Whether a new token may help. In each of these cases etcd has refused the call unseen, so that it may be repeated even if it writes.
- * "user name is empty" comes when authentication was switched on after we had connected without a token.
+ * Whether a new token, or a first one, may help. In each of these cases etcd has refused the call unseen, so that it may be repeated even
+ * if it writes. "user name is empty" comes when authentication was switched on after we had connected without a token; to a client with a
+ * certificate it is "permission denied", since etcd then takes it for the user whom the certificate names.
  */
-export function isStaleToken(status: GrpcStatus): boolean {
-  return /invalid auth token|revision of auth store is old|user name is empty/.test(status.details);
+export function isStaleToken({ details }: GrpcStatus, token: string | undefined): boolean {
+  return (
+    /invalid auth token|revision of auth store is old|user name is empty/.test(details) ||
+    (token === undefined && /permission denied/.test(details))
+  );
 }
 
 /** The failure says something about the member or the way to it, rather than about the call. */

@@ -65,7 +65,9 @@ async function reachOne(
   const share = bounds.part(bounds.remainingMs / untried);
   try {
     for (;;) {
-      const reached = (await connection.whenUp(share)) ?? (await authentication.credentials(connection, share));
+      const failure = await connection.whenUp(share);
+      if (failure === undefined) authentication.doubt();
+      const reached = failure ?? (await authentication.credentials(connection, share));
       /* It may have gone down while we asked for a token. */
       if (reached instanceof StoreError || connection.isUp) return reached;
     }

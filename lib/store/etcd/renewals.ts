@@ -2,7 +2,7 @@ import { status as Status, type ClientDuplexStream, type Metadata, type ServiceE
 import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse } from 'etcd3';
 import { Bulkhead } from '../../resilience/bulkhead.ts';
 import type { CallOptions, LeaseResponse } from '../store.ts';
-import type { Authentication } from './authentication.ts';
+import type { Authentication, Credentials } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { classify, isMemberSuspect, isStaleToken, type GrpcStatus } from './grpc-errors.ts';
@@ -71,14 +71,14 @@ export class Renewals {
       const { connection, credentials } = await reach(this.#members, this.#authentication, bounds);
       bounds.waitingFor = connection.answering;
       const share = bounds.part(size > 1 && tries > 1 ? bounds.remainingMs / 2 : bounds.remainingMs);
-      const answer = await this.#exchange(lease, connection, credentials.metadata, share);
+      const answer = await this.#exchange(lease, connection, credentials, share);
       share.release();
       if (bounds.ended !== undefined) throw bounds.ended;
       if ('response' in answer) {
         const { response } = answer;
         return { revision: revisionOf(response), ttlMs: Math.max(0, Number(response.TTL)) * 1_000 };
       }
-      if (isStaleToken(answer.status) && this.#authentication.hasUser && !renewedToken) {
+      if (isStaleToken(answer.status, credentials.token) && this.#authentication.hasUser && !renewedToken) {
         renewedToken = true;
         this.#authentication.discard(credentials);
         continue;
@@ -91,8 +91,14 @@ export class Renewals {
     }
   }
 
-  async #exchange(lease: bigint, connection: Connection<GrpcLine>, metadata: Metadata, share: Bounds): Promise<Answer> {
-    const line = this.#line?.connection === connection ? this.#line : await this.#dial(connection, metadata);
+  async #exchange(
+    lease: bigint,
+    connection: Connection<GrpcLine>,
+    credentials: Credentials,
+    share: Bounds,
+  ): Promise<Answer> {
+    const line =
+      this.#line?.connection === connection ? this.#line : await this.#dial(connection, credentials.metadata);
     const answered = new Promise<Answer>((resolve) => {
       line.receive = resolve;
     });
@@ -101,7 +107,10 @@ export class Renewals {
     line.receive = undefined;
     if (ended !== undefined) {
       this.#drop(line);
-      if (ended.reason === 'timeout') connection.hangUp();
+      if (ended.reason === 'timeout') {
+        connection.hangUp();
+        this.#authentication.unanswered(credentials);
+      }
       return { status: { code: Status.DEADLINE_EXCEEDED, details: ended.message } };
     }
     const answer = await answered;

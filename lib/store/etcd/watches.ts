@@ -145,13 +145,14 @@ export class Watches {
   #avoid(stream: WatchStream): void {
     if (this.#current === stream) this.#current = undefined;
     this.#members.suspect(stream.connection);
+    this.#authentication.unanswered(stream.credentials);
   }
 
   readonly #onOver = (stream: WatchStream, status: GrpcStatus | undefined): void => {
     this.#streams.delete(stream);
     if (this.#current === stream) this.#current = undefined;
     if (status === undefined) return;
-    if (isStaleToken(status)) this.#authentication.discard(stream.credentials);
+    if (isStaleToken(status, stream.credentials.token)) this.#authentication.discard(stream.credentials);
     else this.#members.suspect(stream.connection);
   };
 }
