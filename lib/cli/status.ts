@@ -90,6 +90,7 @@ function showMembers(members: readonly MemberReport[], output: Output): void {
     members.map((member) => {
       if (!member.answers)
         return [member.endpoint, '', output.styled('red', oneLine(`does not answer: ${member.why}`))];
+      if (!member.isTold) return [member.endpoint, '', 'answers; how it is it tells root alone'];
       const size = `${Math.round(member.dbSizeBytes / 1024 / 1024)} MiB`;
       return [
         member.endpoint,

@@ -33,6 +33,7 @@ function judgeMember(member: MemberReport): readonly Finding[] {
   const { endpoint } = member;
   if (!member.answers)
     return [{ about: 'members', level: 'warning', fact: `${endpoint} does not answer: ${member.why}` }];
+  if (!member.isTold) return [untold(endpoint)];
   const { version, dbSizeBytes, hasLeader } = member;
   const mib = Math.round(dbSizeBytes / 1024 / 1024);
   const leader: Finding = {
@@ -51,4 +52,14 @@ function judgeMember(member: MemberReport): readonly Finding[] {
         }
       : { about: 'space', level: 'fine', fact: `the database of ${endpoint} has ${mib} MiB` };
   return [...judgeVersion(endpoint, version), ...(hasLeader ? [] : [leader]), space];
+}
+
+/** etcd 3.5.28 and later refuse whoever has a role for keys alone; who is refused has been answered. */
+function untold(endpoint: string): Finding {
+  return {
+    about: 'version',
+    level: 'note',
+    fact: `${endpoint} tells its version, its leader and its space to root alone`,
+    advice: 'Look at them with etcdctl endpoint status, or as root. Nothing else needs that.',
+  };
 }

@@ -63,18 +63,20 @@ test('values of configs, and what leaders proclaim, are in no view unless they w
 });
 
 test('a member that answers and knows no leader is not well', (t) => {
-  const status = { answers: true, revision: 1n, version: '3.5.30', dbSizeBytes: 3_000_000 } as const;
+  const status = { answers: true, isTold: true, revision: 1n, version: '3.5.30', dbSizeBytes: 3_000_000 } as const;
   const { members } = portray({
     ...seen,
     members: [
       { endpoint: 'a', ...status, hasLeader: true },
       { endpoint: 'b', ...status, hasLeader: false },
       { endpoint: 'c', answers: false, why: 'refused' },
+      { endpoint: 'd', answers: true, isTold: false },
     ],
   });
   t.deepEqual(members, [
     { endpoint: 'a', isWell: true, about: 'etcd 3.5.30, 3 MiB' },
     { endpoint: 'b', isWell: false, about: 'etcd 3.5.30, 3 MiB, knows no leader' },
     { endpoint: 'c', isWell: false, about: 'refused' },
+    { endpoint: 'd', isWell: true, about: 'answers; how it is it tells root alone' },
   ]);
 });

@@ -95,6 +95,7 @@ function shownConfig({ name, version, reports }: SurveyedConfig, valueOf: Seen['
 export function shownMember(member: MemberReport): ShownMember {
   const { endpoint } = member;
   if (!member.answers) return { endpoint, isWell: false, about: member.why };
+  if (!member.isTold) return { endpoint, isWell: true, about: 'answers; how it is it tells root alone' };
   const size = `${Math.round(member.dbSizeBytes / 1024 / 1024)} MiB`;
   return {
     endpoint,
