@@ -1,8 +1,12 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { until } from '../lock/support/until.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { everyCall, newLease, putting, results, settled, verdictOf, Watching, type Verdict } from './probe.ts';
 
@@ -43,8 +47,8 @@ const neverSent = Object.fromEntries(Object.keys(silence).map((name) => [name, '
 
 test('while the server is stopped every call settles by its timeout, and works again after that', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const fresh = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const fresh = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
   await settled(everyCall(store, 5_000));
 
   server.pause();
@@ -62,8 +66,8 @@ test('while the server is stopped every call settles by its timeout, and works a
 test('in a blackhole every call settles by its timeout, and works again after the healing', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-  const fresh = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+  const fresh = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
   await settled(everyCall(store, 5_000));
 
   proxy.blackhole();
@@ -81,13 +85,13 @@ test('in a blackhole every call settles by its timeout, and works again after th
 test('a write whose response is lost is reported as unknown, and has been applied once', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  await store.status(patient);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  await store.range({ key: 'test/nothing' }, patient);
 
   proxy.dropResponses();
-  t.is((await verdictOf(store.transact(putting('lost'), { timeoutMs }))).result, 'timeout unknown');
-  const { entries } = await direct.range({ key: 'lost' }, patient);
+  t.is((await verdictOf(store.transact(putting('test/lost'), { timeoutMs }))).result, 'timeout unknown');
+  const { entries } = await direct.range({ key: 'test/lost' }, patient);
   t.deepEqual(
     entries.map(({ version }) => version),
     [1n],
@@ -98,17 +102,17 @@ test('a write whose response is lost is reported as unknown, and has been applie
 test('a write that was given up can still be applied later', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const { revision } = await store.status(patient);
-  const watching = new Watching(direct, { span: { key: 'late' }, fromRevision: revision + 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
+  const watching = new Watching(direct, { span: { key: 'test/late' }, fromRevision: revision + 1n });
 
   proxy.dropRequests();
-  t.is((await verdictOf(store.transact(putting('late'), { timeoutMs }))).result, 'timeout unknown');
-  t.is((await direct.range({ key: 'late' }, patient)).count, 0);
+  t.is((await verdictOf(store.transact(putting('test/late'), { timeoutMs }))).result, 'timeout unknown');
+  t.is((await direct.range({ key: 'test/late' }, patient)).count, 0);
   /* The cancellation travels behind the request, and may overtake its execution: either outcome is right, and none is promised. */
   proxy.heal();
-  t.is((await verdictOf(store.transact(putting('late', 'next'), patient))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('test/late', 'next'), patient))).result, 'ok');
   await watching.until(({ keys }) => keys.length > 0);
   await watching.stop();
   await Promise.all([store.close(), direct.close()]);
@@ -117,35 +121,64 @@ test('a write that was given up can still be applied later', async (t) => {
 test('a cut ends what is under way at once; what comes later has not been sent', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-  await store.status(patient);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+  await store.range({ key: 'test/nothing' }, patient);
 
   proxy.dropResponses();
-  const writing = verdictOf(store.transact(putting('cut'), patient));
-  const reading = verdictOf(store.range({ key: 'cut' }, { timeoutMs }));
+  const writing = verdictOf(store.transact(putting('test/cut'), patient));
+  const reading = verdictOf(store.range({ key: 'test/cut' }, { timeoutMs }));
   proxy.cut();
   t.is((await writing).result, 'unreachable unknown');
   t.is((await reading).error?.outcome, 'transient');
-  t.is((await verdictOf(store.transact(putting('cut'), patient))).result, 'unreachable transient');
+  t.is((await verdictOf(store.transact(putting('test/cut'), patient))).result, 'unreachable transient');
 
   proxy.heal();
   const healed = async (): Promise<Verdict> => {
-    const verdict = await verdictOf(store.transact(putting('cut'), patient));
+    const verdict = await verdictOf(store.transact(putting('test/cut'), patient));
     return verdict.result === 'ok' ? verdict : healed();
   };
   t.true((await healed()).error === undefined);
   await store.close();
 });
 
+test('a stream that meets silence when it dials again after a failure dials anew', async (t) => {
+  await using server = await EtcdServer.start();
+  const { hostname, port } = new URL(server.endpoint);
+  let behaviour: 'resets' | 'is silent' | 'lets through' = 'resets';
+  let kept = 0;
+  const way = createServer((socket) => {
+    socket.on('error', () => {});
+    if (behaviour === 'resets') socket.resetAndDestroy();
+    else if (behaviour === 'is silent') kept += 1;
+    else socket.pipe(connect(Number(port), hostname).on('error', () => {})).pipe(socket);
+  });
+  way.listen(0, '127.0.0.1');
+  await once(way, 'listening');
+  const behind = server.endpoint.replace(port, String((way.address() as AddressInfo).port));
+  const direct = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [behind], ...accessTo() });
+  const lease = newLease();
+  await direct.grant(lease, 60_000, patient);
+
+  t.is((await verdictOf(store.renew(lease, patient))).result, 'unreachable transient');
+  behaviour = 'is silent';
+  await until('a dial that meets silence', () => kept > 0);
+  /* That connection stays as it is: nothing ever comes of it. */
+  behaviour = 'lets through';
+  await until('a renewal', async () => (await verdictOf(store.renew(lease, { timeoutMs: 1_000 }))).result === 'ok');
+  await Promise.all([store.close(), direct.close()]);
+  way.close();
+});
+
 test('an unreachable server is named with its cause', async (t) => {
   const store = createEtcdStore(systemRuntime(), { endpoints: ['http://127.0.0.1:1'] });
-  const { error, result } = await verdictOf(store.range({ key: 'a' }, patient));
+  const { error, result } = await verdictOf(store.range({ key: 'test/a' }, patient));
   t.is(result, 'unreachable transient');
   t.regex(error?.message ?? '', /http:\/\/127\.0\.0\.1:1.*ECONNREFUSED/);
   await store.close();
 
   const nameless = createEtcdStore(systemRuntime(), { endpoints: ['http://no-such-host.invalid:2379'] });
-  const unresolved = await verdictOf(nameless.range({ key: 'a' }, patient));
+  const unresolved = await verdictOf(nameless.range({ key: 'test/a' }, patient));
   t.is(unresolved.result, 'unreachable transient');
   t.regex(unresolved.error?.message ?? '', /no-such-host\.invalid/);
   await nameless.close();
@@ -153,16 +186,16 @@ test('an unreachable server is named with its cause', async (t) => {
 
 test('cancelling settles a call at once, with the reason of the signal as its cause', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  await store.status(patient);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  await store.range({ key: 'test/nothing' }, patient);
   server.pause();
   const reason = new Error('changed my mind');
   const stop = new AbortController();
   const options = { timeoutMs: 30_000, signal: stop.signal };
-  const writing = verdictOf(store.transact(putting('cancelled'), options));
-  const reading = verdictOf(store.range({ key: 'cancelled' }, options));
+  const writing = verdictOf(store.transact(putting('test/cancelled'), options));
+  const reading = verdictOf(store.range({ key: 'test/cancelled' }, options));
   const renewing = verdictOf(store.renew(newLease(), options));
-  await verdictOf(store.status({ timeoutMs: 100 }));
+  await verdictOf(store.range({ key: 'test/nothing' }, { timeoutMs: 100 }));
   stop.abort(reason);
   const verdicts = await Promise.all([writing, reading, renewing]);
   t.deepEqual(
@@ -176,11 +209,11 @@ test('cancelling settles a call at once, with the reason of the signal as its ca
 
 test('calls over the limit wait their turn, and time out there without having been sent', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], maxInFlight: 2 });
-  await store.status(patient);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo(), maxInFlight: 2 });
+  await store.range({ key: 'test/nothing' }, patient);
   server.pause();
   const writes = Array.from({ length: 5 }, (_, index) =>
-    verdictOf(store.transact(putting(`turn/${index}`), { timeoutMs: index < 2 ? timeoutMs : timeoutMs / 2 })),
+    verdictOf(store.transact(putting(`test/turn/${index}`), { timeoutMs: index < 2 ? timeoutMs : timeoutMs / 2 })),
   );
   const verdicts = await Promise.all(writes);
   t.deepEqual(
@@ -188,18 +221,21 @@ test('calls over the limit wait their turn, and time out there without having be
     ['timeout unknown', 'timeout unknown', 'timeout transient', 'timeout transient', 'timeout transient'],
   );
   server.resume();
-  t.is((await store.range({ prefix: 'turn/' }, patient)).entries.filter(({ key }) => key > 'turn/1').length, 0);
+  t.is(
+    (await store.range({ prefix: 'test/turn/' }, patient)).entries.filter(({ key }) => key > 'test/turn/1').length,
+    0,
+  );
   await store.close();
 });
 
 test('renewals do not wait behind calls', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], maxInFlight: 1 });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo(), maxInFlight: 1 });
   const lease = newLease();
   await store.grant(lease, 60_000, patient);
   let writing = 500;
   const writes = Array.from({ length: writing }, async (_, index) => {
-    await store.transact(putting(`load/${index}`), { timeoutMs: 60_000 });
+    await store.transact(putting(`test/load/${index}`), { timeoutMs: 60_000 });
     writing -= 1;
   });
   t.is((await store.renew(lease, patient)).ttlMs, 60_000);
@@ -211,7 +247,7 @@ test('renewals do not wait behind calls', async (t) => {
 test('a renewal that timed out takes its stream along, so that its late answer renews nothing', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
   const lease = newLease();
   await store.grant(lease, 60_000, patient);
   await store.renew(lease, patient);
@@ -231,7 +267,7 @@ test('a renewal that timed out takes its stream along, so that its late answer r
 test('where answers are lost, one renewal lengthens the lease unheard, and no more', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
   const lease = newLease();
   await store.grant(lease, 60_000, patient);
   await store.renew(lease, patient);
@@ -254,13 +290,13 @@ test('where answers are lost, one renewal lengthens the lease unheard, and no mo
 
 test('closing ends calls and watches that are under way', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  await store.status(patient);
-  const watching = new Watching(store, { span: { prefix: '' }, fromRevision: 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  await store.range({ key: 'test/nothing' }, patient);
+  const watching = new Watching(store, { span: { prefix: 'test/' }, fromRevision: 1n });
   await watching.until(({ batches }) => batches.length > 0);
   server.pause();
   const calls = settled(everyCall(store, 30_000));
-  await verdictOf(store.status({ timeoutMs: 100 }));
+  await verdictOf(store.range({ key: 'test/nothing' }, { timeoutMs: 100 }));
   await store.close();
   const outcomes = results(await calls);
   t.is(outcomes['range'], 'closed permanent');

@@ -51,6 +51,10 @@ export class Connection<L extends Line = Line> {
         case 'up':
           return undefined;
         case 'down': {
+          if (line.connectingMs > STALLED_DIAL_MS) {
+            this.hangUp();
+            break;
+          }
           const explaining = line.explain();
           const failure = (await bounds.orEnd(explaining)) ?? (await explaining);
           if (failure !== undefined) return failure;

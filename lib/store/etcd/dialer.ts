@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { ChannelCredentials, credentials } from '@grpc/grpc-js';
-import type { Clock } from '../../runtime/clock.ts';
+import type { Clock, Instant } from '../../runtime/clock.ts';
 import type { Endpoint } from './endpoints.ts';
 import { handshake } from './handshake.ts';
 
@@ -21,6 +21,7 @@ export class Dialer extends ChannelCredentials {
   readonly #sockets = new Set<Socket>();
   #destroyed = false;
   #tlsFailure: string | undefined;
+  #dialledAt: Instant | undefined;
   #wasTaken = false;
 
   constructor(clock: Clock, endpoint: Endpoint, secureContext: SecureContext | undefined) {
@@ -33,6 +34,11 @@ export class Dialer extends ChannelCredentials {
   /** Why the last handshake failed, if that has to do with TLS. */
   get tlsFailure(): string | undefined {
     return this.#tlsFailure;
+  }
+
+  /** When the last dial began. */
+  get dialledAt(): Instant | undefined {
+    return this.#dialledAt;
   }
 
   /** Whether a server has ever taken a connection, if only to end it. */
@@ -59,7 +65,11 @@ export class Dialer extends ChannelCredentials {
     const plain = credentials.createInsecure()._createSecureConnector(target, options, callCredentials);
     return {
       connect: (socket) => this.#secure(socket),
-      waitForReady: () => Promise.resolve(),
+      /* The first that gRPC does when it dials. */
+      waitForReady: () => {
+        this.#dialledAt = this.#clock.now();
+        return Promise.resolve();
+      },
       getCallCredentials: () => plain.getCallCredentials(),
       destroy: () => undefined,
     };

@@ -89,6 +89,8 @@ export class GrpcLine implements Line {
         this.#connectingSince = undefined;
         return 'up';
       case connectivityState.TRANSIENT_FAILURE:
+        /* gRPC calls it that until it is up again, and says nothing of the dials in between. */
+        this.#connectingSince = this.#dialer.dialledAt;
         return 'down';
       default:
         this.#connectingSince ??= this.#clock.now();

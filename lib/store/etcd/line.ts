@@ -14,7 +14,7 @@ export interface UnaryCall<Response> {
 export interface Line {
   /** Whether a request could be sent now. */
   readonly isUp: boolean;
-  /** For how long it has been connecting. */
+  /** For how long it has been connecting, also where it is down and dials again by itself. */
   readonly connectingMs: number;
   /** Looks how it is, and begins to connect if nobody has. `down`: it failed a moment ago, and is not tried again yet. */
   connect(): 'up' | 'connecting' | 'down';
