@@ -33,7 +33,8 @@ interface RunOptions {
 async function runDemo(t: ExecutionContext, args: readonly string[], options: RunOptions = {}): Promise<Run> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'holdfast-demo-test-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const env = { ...process.env, ...options.env, TMPDIR: folder, FORCE_COLOR: '' };
+  /* Its workers connect as a user's would. */
+  const env = { ...process.env, HOLDFAST_TEST_ACCESS: 'plain', ...options.env, TMPDIR: folder, FORCE_COLOR: '' };
   const child = spawn(process.execPath, ['dist/examples/demo/main.js', ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

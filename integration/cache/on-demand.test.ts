@@ -4,6 +4,7 @@ import { createCoordinator } from '../../lib/index.ts';
 import { Questions } from '../../lib/replica/questions.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { putting } from '../store/probe.ts';
 
@@ -29,7 +30,7 @@ const keys = (count: number): readonly string[] => Array.from({ length: count },
 for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: what is evicted is not watched any more, and closing leaves no watch`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'few' });
+    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
     await coordinator.ready();
     const cache = coordinator.cache('users/', { keys: 'on-demand', max: 10 });
     await until(async () => (await watchersAt(server)) === 1);
@@ -47,7 +48,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
 
   test(`etcd ${version}: reads follow what another process writes, absence included, over a restart of etcd`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    const connect = () => createCoordinator({ endpoints: server.endpoint, namespace: 'few' });
+    const connect = () => createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
     await using reader = connect();
     await using writer = connect();
     const cache = reader.cache('users/', { keys: 'on-demand' });
@@ -75,7 +76,8 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using server = await EtcdServer.start({ version });
     await using coordinator = createCoordinator({
       endpoints: server.endpoint,
-      namespace: 'few',
+      namespace: 'test',
+      ...accessTo(),
       session: { ttlMs: 600_000 },
       request: { deadlineMs: 30_000 },
     });
@@ -99,13 +101,15 @@ for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: a group's answers bear the revision of their transaction, and see what was written before`, async (t) => {
     await using server = await EtcdServer.start({ version });
     const runtime = systemRuntime();
-    const store = createEtcdStore(runtime, { endpoints: [server.endpoint] });
+    const store = createEtcdStore(runtime, { endpoints: [server.endpoint], ...accessTo() });
     t.teardown(() => store.close());
     const questions = new Questions(runtime, store);
     for (let round = 0; round < 20; round += 1) {
-      const written = await store.transact(putting('k3', String(round)), patient);
+      const written = await store.transact(putting('test/k3', String(round)), patient);
       const answers = await Promise.all(
-        keys(5).map((key) => questions.ask({ key: key === 'u3' ? 'k3' : key }, { ...patient, patienceMs: 1 })),
+        keys(5).map((key) =>
+          questions.ask({ key: `test/${key === 'u3' ? 'k3' : key}` }, { ...patient, patienceMs: 1 }),
+        ),
       );
       t.deepEqual(new Set(answers.map(({ revision }) => revision)), new Set([written.revision]));
       t.deepEqual(

@@ -3,6 +3,7 @@ import { createCoordinator } from '../../lib/index.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { putting } from '../store/probe.ts';
 
@@ -24,15 +25,15 @@ async function rangesAt(server: EtcdServer): Promise<number> {
 for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: 1,000 caches and 1,000 watchers of a prefix are one watch on one stream, and all are told of a write`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
     t.teardown(() => store.close());
-    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'many' });
+    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
     await coordinator.ready();
     const caches = Array.from({ length: readers }, () => coordinator.cache('r/'));
     await Promise.all(caches.map((cache) => cache.ready()));
     const watchers = caches.map((cache) => cache.watch());
     const told = watchers.map((watcher) => watcher.next());
-    const { revision } = await store.transact(putting('many/cache/r/a', '1'), patient);
+    const { revision } = await store.transact(putting('test/cache/r/a', '1'), patient);
     const startedAt = performance.now();
     for (const each of await Promise.all(told)) {
       t.deepEqual([each.value?.type, each.value?.key, each.value?.revision], ['put', 'a', revision]);
@@ -52,7 +53,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     const prefixes = 3;
     const rounds = 8;
     await using server = await EtcdServer.start({ version });
-    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'many' });
+    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
     const caches = Array.from({ length: readers }, (_, index) =>
       coordinator.cache(`r${index % prefixes}/`, { freshnessMs }),
     );
@@ -78,11 +79,12 @@ for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: a prefix that is written all the time is read linearizably, own writes at once, and lost answers once`, async (t) => {
     await using server = await EtcdServer.start({ version });
     await using proxy = await FaultProxy.start(server.endpoint);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
     t.teardown(() => store.close());
     await using coordinator = createCoordinator({
       endpoints: proxy.endpoint,
-      namespace: 'many',
+      namespace: 'test',
+      ...accessTo(),
       request: { timeoutMs: 500, deadlineMs: 10_000 },
     });
     const cache = coordinator.cache('r/');
@@ -91,7 +93,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     const stop = new AbortController();
     t.teardown(() => stop.abort());
     const writing = (async () => {
-      while (!stop.signal.aborted) await store.transact(putting('many/cache/r/hot', String((written += 1))), patient);
+      while (!stop.signal.aborted) await store.transact(putting('test/cache/r/hot', String((written += 1))), patient);
     })();
 
     for (let round = 0; round < 10; round += 1) {
@@ -106,15 +108,15 @@ for (const version of ['3.4', '3.5.30'] as const) {
 
     for (let round = 1; round <= 5; round += 1) {
       const putting = cache.put('once', String(round));
-      await store.status(patient);
+      await store.range({ key: 'test/nothing' }, patient);
       proxy.dropResponses();
-      for (let polls = 0; polls < 20; polls += 1) await store.status(patient);
+      for (let polls = 0; polls < 20; polls += 1) await store.range({ key: 'test/nothing' }, patient);
       if (round % 2 === 0) proxy.cut();
       proxy.heal();
       await putting;
       t.is(cache.get('once')?.value, String(round));
     }
-    const { entries } = await store.range({ key: 'many/cache/r/once' }, patient);
+    const { entries } = await store.range({ key: 'test/cache/r/once' }, patient);
     t.is(entries[0]?.version, 5n, 'a put was made twice, or not at all');
   });
 }

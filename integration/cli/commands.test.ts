@@ -8,8 +8,9 @@ import { documents, Terminal } from './terminal.ts';
 
 /* One server for all, a namespace for each. */
 let server: EtcdServer;
+const namespaces = ['values', 'secrets', 'watched', 'outages', 'rollout', 'routes', 'jobs', 'epochs', 'outage'];
 test.before(async () => {
-  server = await EtcdServer.start({ version: '3.5.30' });
+  server = await EtcdServer.start({ version: '3.5.30', namespaces });
 });
 test.after.always(() => server[Symbol.asyncDispose]());
 

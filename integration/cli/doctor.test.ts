@@ -1,6 +1,7 @@
 import test from 'ava';
 import { createCoordinator } from '../../lib/index.ts';
 import { testedVersions } from '../lock/support/clients.ts';
+import { accessTo, environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { HoldfastProcess } from './holdfast-process.ts';
 
@@ -12,9 +13,10 @@ interface Finding {
 }
 
 async function examine(
+  endpoints: string,
   ...words: string[]
 ): Promise<{ readonly code: number | null; readonly findings: readonly Finding[] }> {
-  await using holdfast = new HoldfastProcess(['doctor', '--json', '--namespace', 'test', ...words], {});
+  await using holdfast = new HoldfastProcess(['doctor', '--json', ...words], environmentTo(endpoints));
   const { code, out } = await holdfast.ended;
   const lines = out.split('\n').filter((line) => line !== '');
   return { code, findings: lines.map((line) => JSON.parse(line) as Finding) };
@@ -26,7 +28,8 @@ for (const version of testedVersions) {
     const levelOf = (findings: readonly Finding[], about: string) =>
       findings.filter((finding) => finding.about === about).map(({ level }) => level);
 
-    const healthy = await examine('--endpoints', server.endpoint);
+    const nowhere = server.endpoint.replace(/\d+$/, '1');
+    const healthy = await examine(server.endpoint);
     /* A busy machine can be late for anything. */
     t.true(
       healthy.code === 0 || levelOf(healthy.findings, 'timers')[0] === 'problem',
@@ -40,18 +43,23 @@ for (const version of testedVersions) {
     t.is(levelOf(healthy.findings, 'latency').length, 1);
     t.is(levelOf(healthy.findings, 'timers').length, 1);
 
-    const half = await examine('--endpoints', `${server.endpoint},http://127.0.0.1:1`, '--timeout', '2s');
+    const half = await examine(`${server.endpoint},${nowhere}`, '--timeout', '2s');
     t.is(half.code, 0);
     t.deepEqual(levelOf(half.findings, 'members'), ['warning', 'warning']);
 
     /* A TTL that etcd does not grant. */
-    await using short = createCoordinator({ endpoints: server.endpoint, session: { ttlMs: 1_000 } });
+    await using short = createCoordinator({
+      endpoints: server.endpoint,
+      namespace: 'test',
+      ...accessTo(),
+      session: { ttlMs: 1_000 },
+    });
     await short.ready();
-    const asked = await examine('--endpoints', server.endpoint, '--ttl', '1s');
+    const asked = await examine(server.endpoint, '--ttl', '1s');
     t.is(levelOf(asked.findings, 'session')[0], short.session?.ttlMs === 1_000 ? 'fine' : 'warning');
 
     await server.stop({ signal: 'SIGKILL' });
-    const cut = await examine('--endpoints', server.endpoint, '--timeout', '500ms');
+    const cut = await examine(server.endpoint, '--timeout', '500ms');
     t.is(cut.code, 69);
     t.is(levelOf(cut.findings, 'members')[0], 'problem');
   });

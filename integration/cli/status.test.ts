@@ -1,6 +1,7 @@
 import test from 'ava';
 import { Clients, testedVersions } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { HoldfastProcess } from './holdfast-process.ts';
 
@@ -23,7 +24,7 @@ for (const version of testedVersions) {
     await until('the rollout to be told', async () => (await two.config('limits').rollout()).length > 0);
     await until('a waiter', async () => (await one.lock('a/b').inspect()).waiters.length === 1);
 
-    const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+    const environment = environmentTo(server.endpoint);
     await using holdfast = new HoldfastProcess(['status'], environment);
     const { code, out } = await holdfast.ended;
     t.is(code, 0);

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { commands } from '../../lib/cli/commands.ts';
 import { run } from '../../lib/cli/run.ts';
 import { until } from '../lock/support/until.ts';
+import { environmentTo } from '../servers/access.ts';
 import { killAtExit } from '../servers/server-process.ts';
 
 /** What a command has come to. */
@@ -29,7 +30,7 @@ export class Terminal {
   readonly #environment: NodeJS.ProcessEnv;
 
   constructor(endpoints: string, namespace: string) {
-    this.#environment = { HOLDFAST_ENDPOINTS: endpoints, HOLDFAST_NAMESPACE: namespace };
+    this.#environment = environmentTo(endpoints, namespace);
   }
 
   /** In this process: what a command does is the same there, and no time goes into the start of another one. */

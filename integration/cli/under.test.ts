@@ -2,6 +2,7 @@ import test from 'ava';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { Clients } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { HoldfastProcess, isAlive } from './holdfast-process.ts';
 
@@ -62,7 +63,7 @@ for (const command of ['lock', 'elect'] as const) {
         await using server = await EtcdServer.start({ version: '3.5.30' });
         await using proxy = await FaultProxy.start(server.endpoint);
         await using clients = new Clients();
-        const environment = { HOLDFAST_ENDPOINTS: proxy.endpoint, HOLDFAST_NAMESPACE: 'test' };
+        const environment = environmentTo(proxy.endpoint);
         await using holdfast = new HoldfastProcess([command, 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
         await until('the command to run', () => holdfast.out.includes('\n'));
         const pids = holdfast.out.trim().split(' ').map(Number);
@@ -86,7 +87,7 @@ for (const command of ['lock', 'elect'] as const) {
 test('the command gets the token and the name, and its exit code is passed on', async (t) => {
   await using server = await EtcdServer.start({ version: '3.5.30' });
   await using clients = new Clients();
-  const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+  const environment = environmentTo(server.endpoint);
   const run = async (...words: string[]) => {
     await using holdfast = new HoldfastProcess(words, environment);
     return await holdfast.ended;
@@ -113,7 +114,7 @@ test('the command gets the token and the name, and its exit code is passed on', 
 test('a signal reaches the command, which decides; what it held is free at once', async (t) => {
   await using server = await EtcdServer.start({ version: '3.5.30' });
   await using clients = new Clients();
-  const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+  const environment = environmentTo(server.endpoint);
   const script = 'trap "echo told; exit 5" TERM; echo runs; while :; do sleep 0.05; done';
   await using holdfast = new HoldfastProcess(['lock', 'a', '--ttl', '60s', '--', 'sh', '-c', script], environment);
   await until('the command to run', () => holdfast.out.includes('runs'));

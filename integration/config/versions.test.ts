@@ -6,6 +6,7 @@ import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { RecordingLogger } from '../../lib/testing/recording-logger.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 
 interface Counter {
@@ -13,7 +14,13 @@ interface Counter {
 }
 
 const connect = (endpoint: string, instanceId: string, timeoutMs = 2_000): Coordinator =>
-  createCoordinator({ endpoints: endpoint, namespace: 'cfg', instanceId, request: { timeoutMs, deadlineMs: 10_000 } });
+  createCoordinator({
+    endpoints: endpoint,
+    namespace: 'test',
+    instanceId,
+    ...accessTo(),
+    request: { timeoutMs, deadlineMs: 10_000 },
+  });
 
 const descending = (newest: number): number[] => Array.from({ length: newest }, (_, index) => newest - index);
 
@@ -74,12 +81,12 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using server = await EtcdServer.start({ version });
     await using proxy = await FaultProxy.start(server.endpoint);
     await using coordinator = connect(proxy.endpoint, 'one', 400);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
     t.teardown(() => store.close());
     const config = coordinator.config<Counter>('counter');
     await config.ready();
     const isApplied = async (version: number): Promise<boolean> => {
-      const key = `cfg/config-history/counter/${String(version).padStart(10, '0')}`;
+      const key = `test/config-history/counter/${String(version).padStart(10, '0')}`;
       return (await store.range({ key }, { timeoutMs: 5_000 })).count > 0;
     };
 
@@ -89,7 +96,8 @@ for (const version of ['3.4', '3.5.30'] as const) {
       const version = (written += 1);
       const setting = config.set({ count: version }, random.chance(0.5) ? { ifVersion: version - 1 } : {});
       /* From some moment on no answer comes: to the reading before the write, or to the write. */
-      for (let turns = random.integer(0, 4); turns > 0; turns -= 1) await store.status({ timeoutMs: 5_000 });
+      for (let turns = random.integer(0, 4); turns > 0; turns -= 1)
+        await store.range({ key: 'test/nothing' }, { timeoutMs: 5_000 });
       proxy.dropResponses();
       for (let polls = 0; polls < 50; polls += 1) {
         if (!(await isApplied(version))) continue;
@@ -105,7 +113,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
       t.is(config.get()?.version, version);
     }
     t.log(`${lost} of ${written} answers were lost after the write had been applied`);
-    const { entries } = await store.range({ prefix: 'cfg/config-history/' }, { timeoutMs: 5_000 });
+    const { entries } = await store.range({ prefix: 'test/config-history/' }, { timeoutMs: 5_000 });
     t.is(entries.length, Math.min(written, 100));
     t.true(
       entries.every((entry) => entry.version === 1n),
@@ -117,7 +125,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await using server = await EtcdServer.start({ version });
     const logger = new RecordingLogger();
     let refused = 0;
-    await using one = createCoordinator({ endpoints: server.endpoint, namespace: 'cfg', logger });
+    await using one = createCoordinator({ endpoints: server.endpoint, namespace: 'test', logger, ...accessTo() });
     await using two = connect(server.endpoint, 'two');
     const [config, other] = [one.config<Counter>('counter'), two.config<Counter>('counter')];
     await Promise.all([config.ready(), other.ready()]);
@@ -127,7 +135,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     t.is((await other.set({ count: 2 }, { ifVersion: 0 })).version, 2);
     await t.throwsAsync(config.set({ count: 3 }, { ifVersion: 1 }), { instanceOf: VersionConflictError });
 
-    const key = 'cfg/config/counter';
+    const key = 'test/config/counter';
     for (const text of ['not json', '{"version":3}', '7', '{"version":"3","value":{}}', '[]']) {
       await server.etcdctl(['put', key, text]);
       while (logger.of('config.refused').length === refused) await config.history();
@@ -158,7 +166,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     await reported({ one: 1, two: 1 });
     await config.set({ count: 2 });
     await reported({ one: 2, two: 2 });
-    await server.etcdctl(['put', 'cfg/config/counter', '{"version":3,"by":"hand"}']);
+    await server.etcdctl(['put', 'test/config/counter', '{"version":3,"by":"hand"}']);
     for (;;) {
       const reports = await other.rollout();
       if (reports.length === 2 && reports.every(({ refused }) => refused !== undefined)) break;

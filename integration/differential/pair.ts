@@ -43,7 +43,7 @@ export class Pair implements AsyncDisposable {
     removeAtExit(dataDir);
     // Nothing is to survive here, so nothing has to wait for a disk. 3.4 does not know the flag.
     const extraArgs = version === '3.4' ? [] : ['--unsafe-no-fsync'];
-    const real = await EtcdServer.start({ version, dataDir, extraArgs });
+    const real = await EtcdServer.start({ version, dataDir, extraArgs, access: 'plain' });
     const embedded = await startEmbeddedEtcd({ version: real.binaries.version });
     const clients = [await WireClient.connect(real.endpoint), await WireClient.connect(embedded.endpoint)] as const;
     return new Pair(version, [real, embedded], clients, dataDir);

@@ -23,12 +23,12 @@ for (const version of testedVersions) {
   test(`etcd ${version}: messages per hand-over do not grow with the number of candidates`, async (t) => {
     await using server = await EtcdServer.start({ version });
     const perHandOver = async (candidates: number): Promise<number> => {
-      await using clients = new Clients(`of${candidates}`);
+      await using clients = new Clients();
       const coordinators = await connect(clients, server, candidates);
       const counts = await RpcCounts.start(server);
       await Promise.all(
         coordinators.map(async (coordinator, index) => {
-          const election = coordinator.election('a');
+          const election = coordinator.election(`of${candidates}`);
           for (let term = 0; term < HAND_OVERS / candidates; term += 1) {
             await (await election.campaign({ value: `candidate ${index}` })).resign();
           }

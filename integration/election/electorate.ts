@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { unpackToken } from '../../lib/index.ts';
 import { leaseOfQueueKey } from '../../lib/session/keyspace.ts';
 import type { KeyValue, Store } from '../../lib/store/store.ts';
+import { accessTo, NAMESPACE } from '../servers/access.ts';
 import { CandidateProcess, type Report } from './candidate-process.ts';
 import { machineMs } from './machine-clock.ts';
 import type { Term } from './terms.ts';
@@ -24,7 +25,6 @@ export interface Incumbent {
   readonly lease: bigint;
 }
 
-const NAMESPACE = 'test';
 const PATIENCE_MS = 40_000;
 const POLL_MS = 20;
 
@@ -54,6 +54,7 @@ export class Electorate implements AsyncDisposable {
     const terms = new Map<bigint, Term>();
     const coordinator = {
       namespace: NAMESPACE,
+      ...accessTo(),
       session: { ttlMs },
       request: { timeoutMs: 1_000, deadlineMs: 3_000 },
     };

@@ -3,6 +3,7 @@ import test from 'ava';
 import { unpackToken, type Election, type Leader } from '../../lib/index.ts';
 import { Clients, storedKeys, testedVersions } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { userOf } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 
 /* etcdctl is etcd's Go package `concurrency` with a command line. */
@@ -15,7 +16,7 @@ class Elect implements Disposable {
   readonly #child: ReturnType<EtcdServer['spawnEtcdctl']>;
 
   constructor(server: EtcdServer, args: readonly string[]) {
-    this.#child = server.spawnEtcdctl(['elect', name, ...args]);
+    this.#child = server.spawnEtcdctl(['elect', name, ...args], { user: userOf() });
     let rest = '';
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');

@@ -7,6 +7,7 @@ import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { Clients, testedVersions } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
 import { History } from '../replica/history.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { checkObserved, isStep, stepsOf, type Step } from './leaders.ts';
 
@@ -96,8 +97,8 @@ for (const version of testedVersions) {
       connect(server.endpoint, 'near'),
       connect(proxy.endpoint, 'far'),
     ]);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-    const { revision } = await store.status(patient);
+    const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+    const { revision } = await store.range({ key: 'test/nothing' }, patient);
     const turns = new Turns(store, one, two, revision + 1n);
     const seen = [observe(near), observe(far)];
     const caughtUp = async (): Promise<void> => {

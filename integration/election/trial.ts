@@ -1,6 +1,7 @@
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import type { EtcdVersion } from '../provision/etcd.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Electorate } from './electorate.ts';
@@ -49,7 +50,7 @@ async function holdAt(
   cluster: Pick<Site, 'leader' | 'isolate' | 'heal'>,
   options: TrialOptions,
 ): Promise<readonly Passage[]> {
-  const store = createEtcdStore(systemRuntime(), { endpoints: members.map(({ endpoint }) => endpoint) });
+  const store = createEtcdStore(systemRuntime(), { endpoints: members.map(({ endpoint }) => endpoint), ...accessTo() });
   try {
     return await holdAll({ members, store, electionMs: ELECTION_MS, ...cluster }, options);
   } finally {

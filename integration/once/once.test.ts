@@ -5,6 +5,7 @@ import test from 'ava';
 import { leaseHex } from '../../lib/session/keyspace.ts';
 import { Clients, electionMs, shortLived, storedKeys, testedVersions, ttlMs } from '../lock/support/clients.ts';
 import { RpcCounts } from '../lock/support/rpc-counts.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 
 /** So long that neither a renewal nor an audit of the session falls into what is counted. */
@@ -65,7 +66,7 @@ for (const version of testedVersions) {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
     const script = fileURLToPath(new URL('./dying.js', import.meta.url));
-    const options = { endpoints: server.endpoint, namespace: 'test', ...shortLived };
+    const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo(), ...shortLived };
     const effect = await new Promise<string>((resolve, reject) => {
       execFile(process.execPath, [script, JSON.stringify(options)], (error, stdout) => {
         if (error?.signal === 'SIGKILL') resolve(stdout);

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { machineMs } from '../election/machine-clock.ts';
 import { electionMs } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Crew } from './crew.ts';
 import type { OwnerProcess } from './owner-process.ts';
@@ -56,7 +57,12 @@ for (const version of ['3.4', '3.5.30'] as const) {
       endpoint: server.endpoint,
       size: MEMBERS,
       count: COUNT,
-      coordinator: { namespace: 'test', session: { ttlMs }, request: { timeoutMs: 1_000, deadlineMs: 3_000 } },
+      coordinator: {
+        namespace: 'test',
+        ...accessTo(),
+        session: { ttlMs },
+        request: { timeoutMs: 1_000, deadlineMs: 3_000 },
+      },
     });
     const random = new SeededRandom(version === '3.4' ? 1 : 2);
     const incidents: Incident[] = [];

@@ -5,6 +5,7 @@ import type { Operation, Store } from '../../lib/store/store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import type { EtcdVersion } from '../provision/etcd.ts';
+import { accessTo } from '../servers/access.ts';
 import { backUp, restore } from '../servers/backup.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { brief, checkTold, History, stateOf } from './history.ts';
@@ -20,7 +21,7 @@ export interface CutsReport {
   readonly tookMs: number;
 }
 
-const root = 'cuts/cache/r/';
+const root = 'test/cache/r/';
 const patient = { timeoutMs: 10_000 };
 
 /** How many writes are under way at once. */
@@ -39,7 +40,7 @@ export async function followAcrossCuts(
   const startedAt = performance.now();
   note(`etcd ${version}, seed ${seed}, ${writes} writes`);
   await using server = await EtcdServer.start({ version, extraArgs: ['--max-request-bytes', '16777216'] });
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
   try {
     const run = new Run(server, store, new SeededRandom(seed));
     const report = await run.all(writes);
@@ -72,10 +73,10 @@ class Run {
   }
 
   async all(writes: number): Promise<Omit<CutsReport, 'seed' | 'tookMs'>> {
-    const { revision } = await this.#store.status(patient);
+    const { revision } = await this.#store.range({ key: 'test/nothing' }, patient);
     this.#history = new History(revision + 1n, (full) => full.slice(root.length));
-    await using one = new Reader(await FaultProxy.start(this.#server.endpoint), 'cuts');
-    await using two = new Reader(await FaultProxy.start(this.#server.endpoint), 'cuts');
+    await using one = new Reader(await FaultProxy.start(this.#server.endpoint));
+    await using two = new Reader(await FaultProxy.start(this.#server.endpoint));
     this.#readers = [one, two];
     this.#untilChange = [10, 20];
     this.#faulty = [false, false];

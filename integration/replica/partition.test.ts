@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createCoordinator, type CacheChange } from '../../lib/index.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import type { EtcdServer } from '../servers/etcd-server.ts';
 import { Watching } from '../store/probe.ts';
@@ -13,7 +14,7 @@ import { checkTold, History, toldBy, type Told } from './history.ts';
 import { aged, freshnessMs, neverTooYoung } from './reported-age.ts';
 import { sampleUntil, StampedWriter, toConfig, toKey, type Sample } from './stamped-writer.ts';
 
-const root = 'stale/cache/r/';
+const root = 'test/cache/r/';
 const request = { timeoutMs: 500, deadlineMs: 1_500 };
 const patient = { timeoutMs: 5_000 };
 
@@ -45,15 +46,20 @@ async function readsThroughPartition(
   isolate: Isolate,
 ): Promise<void> {
   const others = cluster.members.filter((each) => each !== member).map(({ endpoint }) => endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: others });
-  const own = createEtcdStore(systemRuntime(), { endpoints: [member.endpoint] });
-  await using majority = createCoordinator({ endpoints: others, namespace: 'stale', request });
-  await using coordinator = createCoordinator({ endpoints: member.endpoint, namespace: 'stale', request });
+  const store = createEtcdStore(systemRuntime(), { endpoints: others, ...accessTo() });
+  const own = createEtcdStore(systemRuntime(), { endpoints: [member.endpoint], ...accessTo() });
+  await using majority = createCoordinator({ endpoints: others, namespace: 'test', ...accessTo(), request });
+  await using coordinator = createCoordinator({
+    endpoints: member.endpoint,
+    namespace: 'test',
+    ...accessTo(),
+    request,
+  });
   const cache = coordinator.cache('r/', { freshnessMs });
   const config = coordinator.config<number>('c', { freshnessMs, fallback: 0 });
   const onDemand = coordinator.cache('r/', { keys: 'on-demand', freshnessMs });
   await Promise.all([cache.ready(), config.ready(), onDemand.read('stamp'), majority.ready({ timeoutMs: 15_000 })]);
-  const { revision } = await store.status(patient);
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
   const told: Told[] = [];
   const following = follow(cache.watch(), told);
 

@@ -1,5 +1,6 @@
 import { createCoordinator, type Cache, type Coordinator } from '../../lib/index.ts';
 import type { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { accessTo, NAMESPACE } from '../servers/access.ts';
 import { toldBy, type Told } from './history.ts';
 
 /** A client behind a proxy of its own, with two caches that share a replica, and everything that they were told. */
@@ -12,9 +13,14 @@ export class Reader implements AsyncDisposable {
   readonly #coordinator: Coordinator;
   readonly #reading: Promise<unknown>;
 
-  constructor(proxy: FaultProxy, namespace: string) {
+  constructor(proxy: FaultProxy) {
     this.proxy = proxy;
-    this.#coordinator = createCoordinator({ endpoints: proxy.endpoint, namespace, session: { ttlMs: 5_000 } });
+    this.#coordinator = createCoordinator({
+      endpoints: proxy.endpoint,
+      namespace: NAMESPACE,
+      ...accessTo(),
+      session: { ttlMs: 5_000 },
+    });
     const options = { freshnessMs: 500 };
     this.caches = [this.#coordinator.cache('r/', options), this.#coordinator.cache('r/', options)];
     this.told = this.caches.map(() => []);

@@ -3,21 +3,22 @@ import { createCoordinator } from '../../lib/index.ts';
 import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { Watching } from '../store/probe.ts';
 import { aged, freshnessMs, neverTooYoung } from './reported-age.ts';
 import { sampleUntil, StampedWriter, toKey, type Sample } from './stamped-writer.ts';
 
-const key = 'stale/cache/r/stamp';
+const key = 'test/cache/r/stamp';
 
 for (const version of ['3.4', '3.5.30'] as const) {
   for (const fault of ['cut', 'blackhole', 'dropResponses', 'dropRequests'] as const) {
     test(`etcd ${version}: a reader behind a ${fault} says how old it is at least, turns stale, and recovers`, async (t) => {
       await using server = await EtcdServer.start({ version });
       await using proxy = await FaultProxy.start(server.endpoint);
-      const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-      await using coordinator = createCoordinator({ endpoints: proxy.endpoint, namespace: 'stale' });
+      const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+      await using coordinator = createCoordinator({ endpoints: proxy.endpoint, namespace: 'test', ...accessTo() });
       const cache = coordinator.cache('r/', { freshnessMs });
       const strict = coordinator.cache('r/', { freshnessMs, maxStalenessMs: 2 * freshnessMs, onStale: 'throw' });
       const writer = new StampedWriter(toKey(store, key));
@@ -69,9 +70,9 @@ for (const version of ['3.4', '3.5.30'] as const) {
     const [member] = await cluster.followers();
     const others = cluster.members.filter((each) => each !== member);
     const endpoint = member!.endpoint;
-    const store = createEtcdStore(systemRuntime(), { endpoints: others.map((each) => each.endpoint) });
-    const own = createEtcdStore(systemRuntime(), { endpoints: [endpoint] });
-    await using coordinator = createCoordinator({ endpoints: endpoint, namespace: 'stale' });
+    const store = createEtcdStore(systemRuntime(), { endpoints: others.map((each) => each.endpoint), ...accessTo() });
+    const own = createEtcdStore(systemRuntime(), { endpoints: [endpoint], ...accessTo() });
+    await using coordinator = createCoordinator({ endpoints: endpoint, namespace: 'test', ...accessTo() });
     const cache = coordinator.cache('r/', { freshnessMs });
     await cache.ready();
     const writer = new StampedWriter(toKey(store, key));
@@ -82,8 +83,8 @@ for (const version of ['3.4', '3.5.30'] as const) {
     const sample = (condition: (sample: Sample) => boolean): Promise<Sample[]> =>
       sampleUntil(writer, () => cache.get('stamp'), condition);
     neverTooYoung(t, await sample(({ source }) => source === 'live' && writer.written > 50));
-    const { revision } = await own.status({ timeoutMs: 2_000 });
-    const watching = new Watching(own, { span: { prefix: 'nothing/' }, fromRevision: revision + 1n });
+    const { revision } = await own.range({ key: 'test/nothing' }, { timeoutMs: 2_000 });
+    const watching = new Watching(own, { span: { prefix: 'test/nothing/' }, fromRevision: revision + 1n });
     await watching.until(({ batches }) => batches.length > 1);
 
     for (const other of others) other.pause();

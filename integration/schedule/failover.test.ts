@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createCoordinator } from '../../lib/index.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { WorkerProcess, type Start } from './worker-process.ts';
 
@@ -12,7 +13,7 @@ const TROUBLE_EVERY_MS = 5_000;
 test('ten processes have a job of every second, and every five seconds its leader is killed or paused: no double start, no tick lost', async (t) => {
   t.timeout(180_000);
   await using server = await EtcdServer.start({ version: '3.5.30' });
-  const options = { endpoints: server.endpoint, namespace: 'beat', session: { ttlMs: TTL_MS } };
+  const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo(), session: { ttlMs: TTL_MS } };
   const starts: Start[] = [];
   const workers = new Map<string, WorkerProcess>();
   let born = 0;

@@ -8,10 +8,11 @@ import {
   type RunRecord,
   type Tick,
 } from '../../lib/index.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 
 const connect = (endpoint: string, instanceId: string): Coordinator =>
-  createCoordinator({ endpoints: endpoint, namespace: 'sch', instanceId, session: { ttlMs: 2_000 } });
+  createCoordinator({ endpoints: endpoint, namespace: 'test', instanceId, ...accessTo(), session: { ttlMs: 2_000 } });
 
 interface Start {
   readonly by: string;

@@ -14,10 +14,11 @@ import type { EtcdServer } from './etcd-server.ts';
 /** The namespace of whatever names no other. */
 export const NAMESPACE = 'test';
 
-/** For etcd's gateway. */
-export const ROOT = 'root:secret';
-
 const PASSWORD = 'password';
+
+/** For etcd's gateway, and for what etcd does for root alone. */
+export const ROOT: string = `root:${PASSWORD}`;
+
 const RECIPE = new URL('../../../docs/recipes.md', import.meta.url);
 const RECIPE_TITLE = '## The least that a user of etcd needs';
 
@@ -49,7 +50,7 @@ export function etcdctlFlags({ caFile, root }: Certificates): readonly string[] 
   return ['--cacert', caFile, '--cert', root.certFile, '--key', root.keyFile];
 }
 
-/** What a client connects by, as the user of a namespace. */
+/** What a client connects by, as the user of a namespace, or as root. */
 export function accessTo(namespace: string = NAMESPACE): ClientAccess {
   if (certificates === undefined) return {};
   const { ca, client } = certificates;
@@ -57,10 +58,10 @@ export function accessTo(namespace: string = NAMESPACE): ClientAccess {
   return { auth: { username: namespace, password: PASSWORD }, tls };
 }
 
-/** The same for the command line, as it is read from the environment. */
+/** The same for the command line, as it is read from the environment. Whatever speaks no TLS is none of these servers. */
 export function environmentTo(endpoint: string, namespace: string = NAMESPACE): Record<string, string> {
   const where = { HOLDFAST_ENDPOINTS: endpoint, HOLDFAST_NAMESPACE: namespace };
-  if (certificates === undefined) return where;
+  if (certificates === undefined || !endpoint.startsWith('https:')) return where;
   const { caFile, client } = certificates;
   return {
     ...where,

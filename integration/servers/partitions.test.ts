@@ -3,25 +3,27 @@ import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import { until } from '../lock/support/until.ts';
 import { etcdVersions } from '../provision/etcd.ts';
+import { accessTo, ROOT } from './access.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
 import type { EtcdServer } from './etcd-server.ts';
+import { ask, authenticate } from './gateway.ts';
 
 const briefly = ['--command-timeout', '1s'];
 
-const put = (member: EtcdServer, value: string): Promise<string> => member.etcdctl(['put', 'key', value]);
+const put = (member: EtcdServer, value: string): Promise<string> => member.etcdctl(['put', 'test/key', value]);
 const renew = (member: EtcdServer, lease: string): Promise<string> =>
   member.etcdctl([...briefly, 'lease', 'keep-alive', '--once', lease]);
 
 /** Answered by the member alone. */
 async function localValue(member: EtcdServer): Promise<string> {
-  const value = await member.etcdctl(['get', 'key', '--print-value-only', '--consistency', 's']);
+  const value = await member.etcdctl(['get', 'test/key', '--print-value-only', '--consistency', 's']);
   return value.trimEnd();
 }
 
 async function refusesAllButLocalReads(t: ExecutionContext, member: EtcdServer, local: string): Promise<void> {
   /* Not answered is not the same as not applied: a member that is heard may pass it on. */
-  const writing = t.throwsAsync(member.etcdctl([...briefly, 'put', 'unanswered', '']), undefined, 'a write');
-  const reading = t.throwsAsync(member.etcdctl([...briefly, 'get', 'key']), undefined, 'a linearizable read');
+  const writing = t.throwsAsync(member.etcdctl([...briefly, 'put', 'test/unanswered', '']), undefined, 'a write');
+  const reading = t.throwsAsync(member.etcdctl([...briefly, 'get', 'test/key']), undefined, 'a linearizable read');
   await Promise.all([writing, reading]);
   t.is(await localValue(member), local);
 }
@@ -66,12 +68,8 @@ class ProgressReports implements Disposable {
   static async of(member: EtcdServer): Promise<ProgressReports> {
     const over = new AbortController();
     const request = { create_request: { key: Buffer.from('nothing').toString('base64'), progress_notify: true } };
-    const { body } = await fetch(`${member.endpoint}/v3/watch`, {
-      method: 'POST',
-      body: JSON.stringify(request),
-      signal: over.signal,
-    });
-    return new ProgressReports(over, body!);
+    const token = member.isRestricted ? await authenticate(member, ROOT, over.signal) : undefined;
+    return new ProgressReports(over, await ask(member, '/v3/watch', request, { signal: over.signal, token }));
   }
 
   async further(count: number): Promise<void> {
@@ -200,11 +198,11 @@ for (const version of etcdVersions) {
     const leader = await cluster.leader();
     const [follower] = (await cluster.followers()) as [EtcdServer];
     cluster.partition(follower);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [leader.endpoint] });
+    const store = createEtcdStore(systemRuntime(), { endpoints: [leader.endpoint], ...accessTo() });
     /* etcd keeps 5,000 entries for those that are slow. */
     for (let written = 0; written < 5_300; written += 100) {
       const puts = Array.from({ length: 100 }, () =>
-        store.transact({ compare: [], then: [{ type: 'put', key: 'key', value: 'many' }] }, { timeoutMs: 10_000 }),
+        store.transact({ compare: [], then: [{ type: 'put', key: 'test/key', value: 'many' }] }, { timeoutMs: 10_000 }),
       );
       await Promise.all(puts);
     }

@@ -9,7 +9,7 @@ import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { RecordingLogger } from '../../lib/testing/recording-logger.ts';
 import { testedVersions } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
-import { lockUp } from '../servers/access.ts';
+import { accessTo, lockUp } from '../servers/access.ts';
 import { CertificateAuthority } from '../servers/certificates.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
@@ -62,40 +62,43 @@ function resolvingAt(server: NameServer): ResolveSrv {
   return (name) => resolver.resolveSrv(name);
 }
 
+/** The record that is asked for, by whether clients speak TLS. */
+const recordOf = ({ isRestricted }: EtcdServer): string => `_etcd-client${isRestricted ? '-ssl' : ''}._tcp.etcd.test`;
+
 const target = (url: string, name = '127.0.0.1') => ({ name, port: Number(new URL(url).port), priority: 0, weight: 0 });
 
 for (const version of testedVersions) {
   test(`a client of etcd ${version} that was told of one member goes on when that one is gone for good`, async (t) => {
     await using cluster = await EtcdCluster.start({ version });
     const [only] = cluster.members as [EtcdServer];
-    const configured = { endpoints: [only.endpoint], discovery: following };
+    const configured = { endpoints: [only.endpoint], ...accessTo(), discovery: following };
     await using client = new Following(configured);
     await using fallback = new Following({ ...configured, unary: 'grpc-js' });
     for (const each of [client, fallback]) {
-      await each.store.status(firstContact);
+      await each.store.range({ key: 'test/nothing' }, firstContact);
       await each.knows(...cluster.endpoints);
     }
     const { store } = client;
     const lease = newLease();
     await store.grant(lease, 60_000, options);
     await store.renew(lease, options);
-    const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
+    const watching = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: 1n });
     await watching.until(({ batches }) => batches.length > 0);
 
     await only.stop({ signal: 'SIGKILL' });
     t.is((await watching.ended).result, 'unreachable transient');
-    for (const each of [client, fallback]) await written(each.store, 'w/a');
+    for (const each of [client, fallback]) await written(each.store, 'test/w/a');
     t.true((await store.renew(lease, options)).ttlMs > 0);
-    const again = new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
-    await again.until(({ keys }) => keys.includes('w/a'));
+    const again = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: 1n });
+    await again.until(({ keys }) => keys.includes('test/w/a'));
     await again.stop();
   });
 
   test(`a client of etcd ${version} follows who joins and who leaves, and does not use a learner`, async (t) => {
     await using cluster = await EtcdCluster.start({ version });
     const [first, leaving, staying] = cluster.members as [EtcdServer, EtcdServer, EtcdServer];
-    await using client = new Following({ endpoints: [first.endpoint], discovery: following });
-    await client.store.status(firstContact);
+    await using client = new Following({ endpoints: [first.endpoint], ...accessTo(), discovery: following });
+    await client.store.range({ key: 'test/nothing' }, firstContact);
     await client.knows(...cluster.endpoints);
 
     await using learner = await cluster.addLearner(version);
@@ -110,7 +113,7 @@ for (const version of testedVersions) {
     await first.insist(['member', 'remove', await cluster.idOf(leaving)], { done: /member not found/i });
     await client.knows(first.endpoint, staying.endpoint, learner.endpoint);
     await first.stop({ signal: 'SIGKILL' });
-    await written(client.store, 'a');
+    await written(client.store, 'test/a');
     t.true(client.endpoints.includes(first.endpoint), 'what was configured stays');
   });
 
@@ -134,10 +137,11 @@ test('a client follows the records of DNS with its calls, its watch and its rene
   await using first = await FaultProxy.start(server.endpoint);
   await using second = await FaultProxy.start(server.endpoint);
   await using dns = await NameServer.start();
-  const name = '_etcd-client._tcp.etcd.test';
+  const name = recordOf(server);
   dns.records.set(name, [target(first.endpoint)]);
   await using client = new Following({
     endpoints: [],
+    ...accessTo(),
     discovery: { srv: 'etcd.test', members: false, everyMs: 100 },
     resolveSrv: resolvingAt(dns),
   });
@@ -145,17 +149,17 @@ test('a client follows the records of DNS with its calls, its watch and its rene
   const lease = newLease();
   await store.grant(lease, 60_000, firstContact);
   await store.renew(lease, options);
-  const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
+  const watching = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: 1n });
   await watching.until(({ batches }) => batches.length > 0);
   t.is(first.connections, 3);
 
   dns.records.set(name, [target(second.endpoint, 'localhost')]);
   t.is((await watching.ended).result, 'unreachable transient');
   await until('the first to be left', () => first.connections === 0);
-  t.is((await verdictOf(store.transact(putting('w/a'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('test/w/a'), options))).result, 'ok');
   t.true((await store.renew(lease, options)).ttlMs > 0);
-  const again = new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
-  await again.until(({ keys }) => keys.includes('w/a'));
+  const again = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: 1n });
+  await again.until(({ keys }) => keys.includes('test/w/a'));
   t.is(second.connections, 3);
 
   for (const lost of [undefined, [], [target(first.endpoint, '')]] as const) {
@@ -163,9 +167,9 @@ test('a client follows the records of DNS with its calls, its watch and its rene
     else dns.records.set(name, lost);
     const { questions } = dns;
     await until('two more questions', () => dns.questions > questions + 1);
-    t.is((await verdictOf(store.range({ key: 'w/a' }, options))).result, 'ok');
+    t.is((await verdictOf(store.range({ key: 'test/w/a' }, options))).result, 'ok');
   }
-  t.deepEqual(client.endpoints, [`http://localhost:${new URL(second.endpoint).port}`]);
+  t.deepEqual(client.endpoints, [second.endpoint.replace('127.0.0.1', 'localhost')]);
   await again.stop();
 });
 
@@ -173,11 +177,15 @@ test.serial('a process starts while DNS is down, says so, and is ready when DNS 
   await using server = await EtcdServer.start();
   const [port] = (await freePorts(1)) as [number];
   setServers([`127.0.0.1:${port}`]);
-  await using coordinator = createCoordinator({ discovery: { srv: 'etcd.test', everyMs: 200 }, namespace: 'dns' });
+  await using coordinator = createCoordinator({
+    discovery: { srv: 'etcd.test', everyMs: 200 },
+    namespace: 'test',
+    ...accessTo(),
+  });
   const error = await t.throwsAsync(coordinator.ready({ timeoutMs: 300 }), { code: 'UNAVAILABLE' });
   t.regex(error?.message ?? '', /what DNS names for etcd\.test/);
   await using dns = await NameServer.start(port);
-  dns.records.set('_etcd-client._tcp.etcd.test', [target(server.endpoint, 'localhost')]);
+  dns.records.set(recordOf(server), [target(server.endpoint, 'localhost')]);
   await coordinator.ready({ timeoutMs: 15_000 });
   await coordinator.lock('a').with(() => t.pass());
 });

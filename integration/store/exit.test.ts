@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
+import type { EtcdStoreOptions } from '../../lib/store/etcd/etcd-store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { NameServer } from './name-server.ts';
 
@@ -10,13 +12,13 @@ const run = promisify(execFile);
 /** Far above what a process needs to start and end on a busy machine, and far below any timeout in the store. */
 const patienceMs = 20_000;
 
-/** Runs `script` in a process of its own, with a `store` for the endpoint. Rejects if the process does not end by itself. */
-async function process(endpoint: string, script: string): Promise<string> {
+/** Runs `script` in a process of its own, with a `store` of these options. Rejects if the process does not end by itself. */
+async function process(options: EtcdStoreOptions, script: string): Promise<string> {
   const lib = (file: string): string => JSON.stringify(new URL(`../../lib/${file}`, import.meta.url).href);
   const source = `
     const { createEtcdStore } = await import(${lib('store/etcd/etcd-store.js')});
     const { systemRuntime } = await import(${lib('runtime/runtime.js')});
-    const store = createEtcdStore(systemRuntime(), { endpoints: [${JSON.stringify(endpoint)}] });
+    const store = createEtcdStore(systemRuntime(), ${JSON.stringify(options)});
     const reason = (error) => error.reason;
     ${script}`;
   const { stdout } = await run(globalThis.process.execPath, ['--input-type=module', '--eval', source], {
@@ -26,24 +28,26 @@ async function process(endpoint: string, script: string): Promise<string> {
   return stdout.trim();
 }
 
+const nowhere = { endpoints: ['http://127.0.0.1:1'] };
+
 const busy = `
   const options = { timeoutMs: 60_000 };
-  await store.status(options);
+  await store.range({ key: 'test/a' }, options);
   await store.grant(7n, 60_000, options);
   await store.renew(7n, options);
-  const watch = store.watch({ span: { prefix: '' }, fromRevision: 1n }, new AbortController().signal)[Symbol.asyncIterator]();
+  const watch = store.watch({ span: { prefix: 'test/' }, fromRevision: 1n }, new AbortController().signal)[Symbol.asyncIterator]();
   await watch.next();`;
 
 test('a process that never used its store ends', async (t) => {
-  t.is(await process('http://127.0.0.1:1', ''), '');
+  t.is(await process(nowhere, ''), '');
 });
 
 test('a process ends once its store is closed, with calls, renewals and watches under way', async (t) => {
   await using server = await EtcdServer.start();
   const output = await process(
-    server.endpoint,
+    { endpoints: [server.endpoint], ...accessTo() },
     `${busy}
-    const ended = [watch.next(), store.range({ key: 'a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
+    const ended = [watch.next(), store.range({ key: 'test/a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
     await store.close();
     console.log((await Promise.all(ended)).join());`,
   );
@@ -54,12 +58,12 @@ test('a process ends once its store is closed, though nothing answers', async (t
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
   const working = process(
-    proxy.endpoint,
+    { endpoints: [proxy.endpoint], ...accessTo() },
     `${busy}
     console.log('ready');
-    while (await store.range({ key: 'a' }, { timeoutMs: 300 }).then(() => true, () => false));
-    const late = [store.range({ key: 'a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
-    await store.status({ timeoutMs: 300 }).catch(reason);
+    while (await store.range({ key: 'test/a' }, { timeoutMs: 300 }).then(() => true, () => false));
+    const late = [store.range({ key: 'test/a' }, options), store.renew(7n, options)].map((each) => each.catch(reason));
+    await store.range({ key: 'test/a' }, { timeoutMs: 300 }).catch(reason);
     await store.close();
     await Promise.all(late);`,
   );
@@ -68,8 +72,8 @@ test('a process ends once its store is closed, though nothing answers', async (t
   t.is(await working, 'ready');
 
   const connecting = await process(
-    proxy.endpoint,
-    `console.log(await store.status({ timeoutMs: 300 }).catch(reason));
+    { endpoints: [proxy.endpoint], ...accessTo() },
+    `console.log(await store.range({ key: 'test/a' }, { timeoutMs: 300 }).catch(reason));
     await store.close();`,
   );
   t.is(connecting, 'timeout');
@@ -79,7 +83,7 @@ test('a process ends once its store is closed, though a question to DNS is under
   await using dns = await NameServer.start();
   dns.isSilent = true;
   const output = await process(
-    'http://127.0.0.1:1',
+    nowhere,
     `const { setServers } = await import('node:dns/promises');
     setServers([${JSON.stringify(dns.address)}]);
     const discovery = { srv: 'etcd.test', members: true, everyMs: 60_000 };

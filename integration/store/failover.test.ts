@@ -4,6 +4,7 @@ import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { newLease, putting, verdictOf, Watching, type Verdict } from './probe.ts';
 
@@ -29,7 +30,7 @@ class ProxiedCluster implements AsyncDisposable {
   }
 
   connect(): Store {
-    return createEtcdStore(systemRuntime(), { endpoints: this.proxies.map(({ endpoint }) => endpoint) });
+    return createEtcdStore(systemRuntime(), { endpoints: this.proxies.map(({ endpoint }) => endpoint), ...accessTo() });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,7 +66,7 @@ test('reads and renewals go on without one failure when the member in use is ref
   const store = proxied.connect();
   const lease = await warmUp(t, store);
   const load = async (): Promise<string[]> => [
-    ...failures(await repeatedly(20, () => store.range({ key: 'a' }, options))),
+    ...failures(await repeatedly(20, () => store.range({ key: 'test/a' }, options))),
     ...failures(await repeatedly(5, () => store.renew(lease, options))),
   ];
   t.deepEqual(await load(), []);
@@ -86,21 +87,21 @@ test('a write goes on to another member if it was never sent, and only then', as
   const [first, second] = proxied.proxies as [FaultProxy, FaultProxy, FaultProxy];
   first.cut();
   second.blackhole();
-  t.is((await verdictOf(fresh.transact(putting('fresh'), { timeoutMs: 3_000 }))).result, 'ok');
+  t.is((await verdictOf(fresh.transact(putting('test/fresh'), { timeoutMs: 3_000 }))).result, 'ok');
   first.heal();
   second.heal();
   await fresh.close();
   while (inUse(proxied).length > 0) await turn();
 
   const store = proxied.connect();
-  await store.range({ key: 'a' }, firstContact);
+  await store.range({ key: 'test/a' }, firstContact);
   const [current] = inUse(proxied) as [FaultProxy];
   current.dropResponses();
-  t.is((await verdictOf(store.transact(putting('sent'), options))).result, 'timeout unknown');
-  t.is((await verdictOf(store.transact(putting('next'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('test/sent'), options))).result, 'timeout unknown');
+  t.is((await verdictOf(store.transact(putting('test/next'), options))).result, 'ok');
   current.heal();
   t.deepEqual(
-    (await store.range({ key: 'sent' }, options)).entries.map(({ version }) => version),
+    (await store.range({ key: 'test/sent' }, options)).entries.map(({ version }) => version),
     [1n],
   );
   await store.close();
@@ -109,10 +110,10 @@ test('a write goes on to another member if it was never sent, and only then', as
 test('a stopped follower costs reads at most half of their time, once', async (t) => {
   await using cluster = await EtcdCluster.start({ fastElections: false });
   const [follower] = await cluster.followers();
-  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
-  await store.range({ key: 'a' }, firstContact);
+  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints, ...accessTo() });
+  await store.range({ key: 'test/a' }, firstContact);
   follower?.pause();
-  const verdicts = await repeatedly(50, () => store.range({ key: 'a' }, options));
+  const verdicts = await repeatedly(50, () => store.range({ key: 'test/a' }, options));
   t.deepEqual(failures(verdicts), []);
   t.true(verdicts.filter(({ tookMs }) => tookMs > 500).length <= 1, 'it is met once');
   follower?.resume();
@@ -122,9 +123,9 @@ test('a stopped follower costs reads at most half of their time, once', async (t
 test('a member that has lost the cluster refuses, and its clients go on to the others', async (t) => {
   await using cluster = await EtcdCluster.start();
   const { members } = cluster;
-  const store = createEtcdStore(systemRuntime(), { endpoints: [members[0]?.endpoint ?? ''] });
-  const { revision } = await store.status(firstContact);
-  const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [members[0]?.endpoint ?? ''], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, firstContact);
+  const watching = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
   await watching.until(({ batches }) => batches.length > 0);
   for (const other of members.slice(1)) other.pause();
 
@@ -132,21 +133,21 @@ test('a member that has lost the cluster refuses, and its clients go on to the o
   const ended = await watching.ended;
   t.is(ended.result, 'unreachable transient');
   t.regex(ended.error?.message ?? '', /no leader/);
-  const refused = await verdictOf(store.transact(putting('alone'), options));
+  const refused = await verdictOf(store.transact(putting('test/alone'), options));
   t.is(refused.result, 'unreachable transient', refused.error?.message);
   t.true(refused.tookMs < 1_000);
 
   for (const other of members.slice(1)) other.resume();
   await cluster.leader();
   await cluster.members[0]?.untilHealthy();
-  t.is((await verdictOf(store.transact(putting('together'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('test/together'), options))).result, 'ok');
   await store.close();
 });
 
 test('a watch that breaks begins anew at another member', async (t) => {
   await using proxied = await ProxiedCluster.start();
   const store = proxied.connect();
-  const watch = (): Watching => new Watching(store, { span: { prefix: 'w/' }, fromRevision: 1n });
+  const watch = (): Watching => new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: 1n });
   const broken = watch();
   await broken.until(({ batches }) => batches.length > 0);
   const [faulty] = inUse(proxied) as [FaultProxy];
@@ -154,8 +155,8 @@ test('a watch that breaks begins anew at another member', async (t) => {
   t.is((await broken.ended).result, 'unreachable transient');
   const next = watch();
   await next.until(({ batches }) => batches.length > 0);
-  await store.transact(putting('w/a'), firstContact);
-  await next.until(({ keys }) => keys.includes('w/a'));
+  await store.transact(putting('test/w/a'), firstContact);
+  await next.until(({ keys }) => keys.includes('test/w/a'));
   await next.stop();
   t.pass();
   await store.close();
@@ -163,13 +164,13 @@ test('a watch that breaks begins anew at another member', async (t) => {
 
 test('writes go on within seconds when the leader dies', async (t) => {
   await using cluster = await EtcdCluster.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints });
-  await store.transact(putting('before'), firstContact);
+  const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints, ...accessTo() });
+  await store.transact(putting('test/before'), firstContact);
   const leader = await cluster.leader();
   await leader.stop({ signal: 'SIGKILL' });
   const startedAt = performance.now();
-  let verdict = await verdictOf(store.transact(putting('after'), options));
-  while (verdict.result !== 'ok') verdict = await verdictOf(store.transact(putting('after'), options));
+  let verdict = await verdictOf(store.transact(putting('test/after'), options));
+  while (verdict.result !== 'ok') verdict = await verdictOf(store.transact(putting('test/after'), options));
   t.true(performance.now() - startedAt < 5_000);
   await store.close();
 });

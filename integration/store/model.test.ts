@@ -17,7 +17,7 @@ const call = { timeoutMs: 5_000 };
 
 for (const version of etcdVersions) {
   test.serial(`etcd ${version} and the model in memory answer ${requests} requests alike`, async (t) => {
-    await using server = await EtcdServer.start({ version });
+    await using server = await EtcdServer.start({ version, access: 'plain' });
     const etcd = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
     const cluster = new MemoryCluster(testRuntime(), { losesDeletesAtCompaction: version === '3.4' });
     const model = cluster.connect();

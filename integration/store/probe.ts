@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../../lib/store/store-error.ts';
 import type { Store, Transaction, WatchBatch, WatchRequest } from '../../lib/store/store.ts';
+import { certificates } from '../servers/access.ts';
 
 /** How a call ended, and after how long. */
 export interface Verdict {
@@ -33,15 +34,22 @@ export const newLease = (): bigint => randomBytes(8).readBigUInt64BE() >> 1n;
 export function everyCall(store: Store, timeoutMs: number): Record<string, Promise<Verdict>> {
   const options = { timeoutMs };
   return {
-    range: verdictOf(store.range({ prefix: 'a' }, options)),
-    transact: verdictOf(store.transact(putting('every-call'), options)),
-    'transact (only reading)': verdictOf(store.transact({ compare: [], then: [{ type: 'range', key: 'a' }] }, options)),
+    range: verdictOf(store.range({ prefix: 'test/a' }, options)),
+    transact: verdictOf(store.transact(putting('test/every-call'), options)),
+    'transact (only reading)': verdictOf(
+      store.transact({ compare: [], then: [{ type: 'range', key: 'test/a' }] }, options),
+    ),
     grant: verdictOf(store.grant(newLease(), 60_000, options)),
     revoke: verdictOf(store.revoke(newLease(), options)),
     renew: verdictOf(store.renew(newLease(), options)),
     leaseKeys: verdictOf(store.leaseKeys(newLease(), options)),
-    status: verdictOf(store.status(options)),
+    status: verdictOf(store.status(options).catch(unlessDenied)),
   };
+}
+
+/** etcd 3.5.28 and later tell their status to root alone: where access is restricted, to be refused is an answer as well. */
+function unlessDenied(error: unknown): void {
+  if (!(certificates !== undefined && error instanceof StoreError && error.reason === 'denied')) throw error;
 }
 
 /** Resolves to all verdicts, by name. */

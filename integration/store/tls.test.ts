@@ -59,7 +59,7 @@ test('each mistake with certificates is named, at once', async (t) => {
   await using misnamed = await EtcdServer.start({ tls: wrongName });
   await using expired = await EtcdServer.start({ tls: old });
   await using strict = await EtcdServer.start({ tls: { ...good, clientCaFile: authority.caFile } });
-  await using plain = await EtcdServer.start();
+  await using plain = await EtcdServer.start({ access: 'plain' });
   const { ca } = authority;
   const mistakes: Record<string, readonly [EtcdStoreOptions, RegExp]> = {
     'an authority that Node does not know': [{ endpoints: [server.endpoint] }, /certificate/],

@@ -6,6 +6,7 @@ import type { Store } from '../../lib/store/store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { etcdVersions } from '../provision/etcd.ts';
+import { accessTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { newLease, putting, verdictOf, Watching } from './probe.ts';
 
@@ -17,18 +18,18 @@ async function started(server: EtcdServer, method: string): Promise<number> {
 
 test('any number of watches share one stream, and each gets its own events', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const { revision } = await store.status(patient);
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
   const watches = Array.from(
     { length: 200 },
-    (_, index) => new Watching(store, { span: { prefix: `w/${index}/` }, fromRevision: revision + 1n }),
+    (_, index) => new Watching(store, { span: { prefix: `test/w/${index}/` }, fromRevision: revision + 1n }),
   );
   await Promise.all(watches.map((watching) => watching.until(({ batches }) => batches.length > 0)));
-  for (let index = 0; index < watches.length; index += 1) await store.transact(putting(`w/${index}/key`), patient);
+  for (let index = 0; index < watches.length; index += 1) await store.transact(putting(`test/w/${index}/key`), patient);
   await Promise.all(watches.map((watching) => watching.until(({ keys }) => keys.length > 0)));
   t.deepEqual(
     watches.map(({ keys }) => keys),
-    watches.map((_, index) => [`w/${index}/key`]),
+    watches.map((_, index) => [`test/w/${index}/key`]),
   );
   t.is(await started(server, 'Watch'), 1);
   await store.close();
@@ -36,15 +37,15 @@ test('any number of watches share one stream, and each gets its own events', asy
 
 test('a watch that leaves takes nobody along, and the last one ends the stream', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const { revision } = await store.status(patient);
-  const watch = (): Watching => new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
+  const watch = (): Watching => new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
   const [leaving, staying] = [watch(), watch()];
   await Promise.all([leaving, staying].map((each) => each.until(({ batches }) => batches.length > 0)));
   t.is((await leaving.stop()).result, 'cancelled transient');
-  await store.transact(putting('w/a'), patient);
+  await store.transact(putting('test/w/a'), patient);
   await staying.until(({ keys }) => keys.length > 0);
-  t.deepEqual([leaving.keys, staying.keys], [[], ['w/a']]);
+  t.deepEqual([leaving.keys, staying.keys], [[], ['test/w/a']]);
 
   await staying.stop();
   const watchers = async (): Promise<number | undefined> =>
@@ -52,7 +53,7 @@ test('a watch that leaves takes nobody along, and the last one ends the stream',
   while ((await watchers()) !== 0);
   const again = watch();
   await again.until(({ keys }) => keys.length > 0);
-  t.deepEqual(again.keys, ['w/a']);
+  t.deepEqual(again.keys, ['test/w/a']);
   t.is(await started(server, 'Watch'), 2);
   await store.close();
 });
@@ -60,9 +61,9 @@ test('a watch that leaves takes nobody along, and the last one ends the stream',
 test('a cut ends every watch on the stream as transient, and new ones work after the healing', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-  const { revision } = await store.status(patient);
-  const watch = (): Watching => new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
+  const watch = (): Watching => new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
   const watches = [watch(), watch(), watch()];
   await Promise.all(watches.map((each) => each.until(({ batches }) => batches.length > 0)));
   proxy.cut();
@@ -85,14 +86,14 @@ test('a cut ends every watch on the stream as transient, and new ones work after
 
 test('a watch on a silent connection ends within seconds, not never', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const { revision } = await store.status(patient);
-  const open = new Watching(store, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const { revision } = await store.range({ key: 'test/nothing' }, patient);
+  const open = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
   await open.until(({ batches }) => batches.length > 0);
   server.pause();
   const startedAt = performance.now();
-  const fresh = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-  const opening = new Watching(fresh, { span: { prefix: 'w/' }, fromRevision: revision + 1n });
+  const fresh = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+  const opening = new Watching(fresh, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
   const [wasOpen, neverOpened] = await Promise.all([open.ended, opening.ended]);
   t.is(wasOpen.error?.outcome, 'transient');
   t.is(neverOpened.result, 'timeout transient');
@@ -103,15 +104,15 @@ test('a watch on a silent connection ends within seconds, not never', async (t) 
 
 test('revisions that come in fragments are delivered whole and once', async (t) => {
   await using server = await EtcdServer.start();
-  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
+  const store = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
   const megabyte = 'x'.repeat(1024 * 1024);
   const lease = newLease();
   await store.grant(lease, 600_000, patient);
-  const first = await store.transact(putting('w/0', megabyte), patient);
-  for (let index = 1; index < 8; index += 1) await store.transact(putting(`w/${index}`, megabyte), patient);
+  const first = await store.transact(putting('test/w/0', megabyte), patient);
+  for (let index = 1; index < 8; index += 1) await store.transact(putting(`test/w/${index}`, megabyte), patient);
 
   /* 2.6 MB of deletes in one revision, which etcd's limit of requests cannot keep from being made. */
-  const names = Array.from({ length: 6_400 }, (_, index) => `w/leased/${'k'.repeat(400)}/${index}`);
+  const names = Array.from({ length: 6_400 }, (_, index) => `test/w/leased/${'k'.repeat(400)}/${index}`);
   const groups = Array.from({ length: 64 }, (_, index) => names.slice(index * 100, index * 100 + 100));
   await Promise.all(
     groups.map((group) =>
@@ -119,9 +120,9 @@ test('revisions that come in fragments are delivered whole and once', async (t) 
     ),
   );
   await store.revoke(lease, patient);
-  const last = await store.transact(putting('w/last'), patient);
+  const last = await store.transact(putting('test/w/last'), patient);
 
-  const watching = new Watching(store, { span: { prefix: 'w/' }, fromRevision: first.revision });
+  const watching = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: first.revision });
   await watching.until(({ batches }) =>
     batches.some(({ events, revision }) => events.length > 0 && revision === last.revision),
   );
@@ -138,9 +139,9 @@ for (const version of etcdVersions) {
     const random = new SeededRandom(7);
     await using server = await EtcdServer.start({ version });
     await using proxy = await FaultProxy.start(server.endpoint);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint] });
-    const writer = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint] });
-    const { revision } = await writer.status(patient);
+    const store = createEtcdStore(systemRuntime(), { endpoints: [proxy.endpoint], ...accessTo() });
+    const writer = createEtcdStore(systemRuntime(), { endpoints: [server.endpoint], ...accessTo() });
+    const { revision } = await writer.range({ key: 'test/nothing' }, patient);
     const stop = new AbortController();
     const written = 5_000;
 
@@ -149,7 +150,7 @@ for (const version of etcdVersions) {
       const batches = follow(
         systemRuntime(),
         store,
-        { span: { prefix: 'f/' }, fromRevision: revision + 1n },
+        { span: { prefix: 'test/f/' }, fromRevision: revision + 1n },
         stop.signal,
       );
       for await (const { events } of batches) {
@@ -161,7 +162,7 @@ for (const version of etcdVersions) {
     const write = async (): Promise<void> => {
       for (let index = 0; index < written; index += 50) {
         const group = Array.from({ length: 50 }, (_, offset) =>
-          write1(writer, `f/${String(index + offset).padStart(5, '0')}`),
+          write1(writer, `test/f/${String(index + offset).padStart(5, '0')}`),
         );
         await Promise.all(group);
         if (random.uniform() < 0.3) {
@@ -174,7 +175,7 @@ for (const version of etcdVersions) {
     await reading;
     t.deepEqual(
       keys.toSorted(),
-      Array.from({ length: written }, (_, index) => `f/${String(index).padStart(5, '0')}`),
+      Array.from({ length: written }, (_, index) => `test/f/${String(index).padStart(5, '0')}`),
     );
     stop.abort();
     await Promise.all([store.close(), writer.close()]);

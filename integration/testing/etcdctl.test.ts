@@ -196,7 +196,7 @@ class Pair implements AsyncDisposable {
   }
 
   static async start(version: EtcdVersion): Promise<Pair> {
-    const real = await EtcdServer.start({ version });
+    const real = await EtcdServer.start({ version, access: 'plain' });
     return new Pair(real, await startEmbeddedEtcd({ version: real.binaries.version }));
   }
 

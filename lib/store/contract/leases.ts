@@ -3,8 +3,8 @@ import { apply, brief, call, failure, put, WatchReader, type ContractCase } from
 export const leaseCases: readonly ContractCase[] = [
   {
     title: 'a grant answers whole seconds, at least what the server grants at all, and moves no revision',
-    run: async (t, store, { newLease }) => {
-      const { revision } = await store.status(call);
+    run: async (t, store, { prefix, newLease }) => {
+      const { revision } = await store.range({ prefix }, call);
       const long = await store.grant(newLease(), 59_001, call);
       t.is(long.ttlMs, 60_000);
       t.is(long.revision, revision);
@@ -62,13 +62,13 @@ export const leaseCases: readonly ContractCase[] = [
   },
   {
     title: 'revoking a lease without keys moves no revision; revoking none resolves',
-    run: async (t, store, { newLease }) => {
+    run: async (t, store, { prefix, newLease }) => {
       const lease = newLease();
       const { revision } = await store.grant(lease, 60_000, call);
       await store.revoke(lease, call);
       await store.revoke(lease, call);
       await store.revoke(newLease(), call);
-      t.is((await store.status(call)).revision, revision);
+      t.is((await store.range({ prefix }, call)).revision, revision);
     },
   },
   {
@@ -104,7 +104,7 @@ export const leaseCases: readonly ContractCase[] = [
       const { remainingMs, keys, revision } = await store.leaseKeys(lease, call);
       t.true(remainingMs > 50_000 && remainingMs <= 60_000 && remainingMs % 1_000 === 0, String(remainingMs));
       t.deepEqual(keys, [`${prefix}a`]);
-      t.is(revision, (await store.status(call)).revision);
+      t.is(revision, (await store.range({ prefix }, call)).revision);
       await store.revoke(lease, call);
       const gone = await store.leaseKeys(lease, call);
       t.true(gone.remainingMs <= 0, String(gone.remainingMs));
