@@ -8,7 +8,7 @@ import { documents, Terminal } from './terminal.ts';
 
 /* One server for all, a namespace for each. */
 let server: EtcdServer;
-const namespaces = ['values', 'secrets', 'watched', 'outages', 'rollout', 'routes', 'jobs', 'epochs', 'outage'];
+const namespaces = ['values', 'vault', 'watched', 'outages', 'rollout', 'routes', 'jobs', 'epochs', 'outage'];
 test.before(async () => {
   server = await EtcdServer.start({ version: '3.5.30', namespaces });
 });

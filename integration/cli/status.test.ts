@@ -32,7 +32,8 @@ for (const version of testedVersions) {
     t.regex(out, /election +reporter +two/);
     t.regex(out, /payments +one +http:\/\/one/);
     t.regex(out, /limits +1 +.*one 1/);
-    t.regex(out, new RegExp(`${server.endpoint} +3\\.\\d+\\.\\d+ +answers`));
+    /* Its version etcd 3.5.28 and later tell to root alone. */
+    t.regex(out, new RegExp(`${server.endpoint} +(?:3\\.\\d+\\.\\d+)? +answers`));
     t.false(out.includes('\u001B'), 'no colours where nobody looks');
     t.false(out.includes('max'), 'values of configs are nobody’s business here');
 

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { FaultProxy } from '../../lib/testing/index.ts';
 import { Clients } from '../lock/support/clients.ts';
 import { until } from '../lock/support/until.ts';
+import { environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { startBrowser } from './browser.ts';
 import { HoldfastProcess } from './holdfast-process.ts';
@@ -23,7 +24,7 @@ async function open(
 ): Promise<
   { readonly holdfast: HoldfastProcess; readonly page: Page; readonly complaints: string[] } & AsyncDisposable
 > {
-  const holdfast = new HoldfastProcess(['ui', ...words], { HOLDFAST_ENDPOINTS: endpoint, HOLDFAST_NAMESPACE: 'test' });
+  const holdfast = new HoldfastProcess(['ui', ...words], environmentTo(endpoint));
   await until('the address of the page', () => holdfast.out.includes('\n'));
   const context = await browser.newContext();
   const page = await context.newPage();

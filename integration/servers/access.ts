@@ -9,7 +9,14 @@ import type { EtcdServer } from './etcd-server.ts';
 // - Clients are a user with the role that docs/recipes.md tells users to make, for one namespace, and with nothing more. The commands are
 //   read from that page, so that it and the tests cannot drift apart.
 // - The tests' own etcdctl is root by its certificate. A password would need a token, and a member without a quorum gives none.
-// - A server that is started with `access: 'plain'`, or with a `tls` of its own, is left out.
+//
+// A server that is started with `access: 'plain'`, or with a `tls` of its own, is left out:
+//
+// - where the test makes certificates, users or roles of its own: store/access, store/tls, config/refusals, one case of store/discovery;
+// - where etcd is held against the embedded one, or against the model, as a whole: differential/, testing/etcdctl, store/model;
+// - where a program is shown as users run it: the demo.
+//
+// Two cases of store/contract are root's, who alone may do what they do. They say so when they run.
 
 /** The namespace of whatever names no other. */
 export const NAMESPACE = 'test';
@@ -73,7 +80,7 @@ export function environmentTo(endpoint: string, namespace: string = NAMESPACE): 
   };
 }
 
-/** Whom an etcdctl says that it is which takes part in what clients do. */
+/** Whom an etcdctl says that it is, where it takes part in what clients do. */
 export function userOf(namespace: string = NAMESPACE): string | undefined {
   return certificates === undefined ? undefined : `${namespace}:${PASSWORD}`;
 }
