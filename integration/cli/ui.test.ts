@@ -140,6 +140,39 @@ test('the page can be used from the keyboard, and by its roles and names', async
   await photograph(page, 'narrow');
 });
 
+test('what is there twice is shown twice however often it is drawn, and the focus stays while others go', async (t) => {
+  await using server = await EtcdServer.start();
+  await using clients = new Clients();
+  const one = await clients.connect(server.endpoint, { instanceId: 'one' });
+  const two = await clients.connect(server.endpoint, { instanceId: 'two' });
+  for (const address of ['http://one:1', 'http://one:2']) one.registry('payments').register({ address });
+  const gpu = { permits: 2 };
+  await Promise.all([one.semaphore('gpu', gpu).acquire(), one.semaphore('gpu', gpu).acquire()]);
+  for (let count = 0; count < 2; count += 1)
+    void two
+      .semaphore('gpu', gpu)
+      .acquire()
+      .catch(() => {});
+  const before = await one.lock('before').acquire();
+  await using ui = await open(server.endpoint);
+  const { page } = ui;
+  await page.locator('#queues', { hasText: 'before' }).waitFor();
+  await page.getByText('2 wait').waitFor();
+  await page.locator('#registries', { hasText: 'http://one:2' }).waitFor();
+  await page.locator('#queues summary', { hasText: '2 wait' }).focus();
+
+  const config = one.config('limits');
+  for (let version = 1; version <= 2; version += 1) {
+    await config.set({ version });
+    await page.locator('#configs', { hasText: String(version) }).waitFor();
+  }
+  t.is(await page.locator('#registries tbody tr').count(), 2);
+  t.is(await page.locator('#queues details li').count(), 2);
+  await before.release();
+  await page.locator('#queues', { hasText: 'before' }).waitFor({ state: 'detached' });
+  t.is(await page.evaluate('document.activeElement.tagName'), 'SUMMARY');
+});
+
 test('while etcd is away the page says how old it is, and is live again when it is back; without holdfast ui it says so', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);

@@ -32,7 +32,10 @@ export function child<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Makes the children of `parent` those of `items`, in their order; each child keeps its key for as long as its item is there. */
+/**
+ * Makes the children of `parent` those of `items`, in their order; each child keeps its key for as long as its item is there. What goes is taken out
+ * before anything is put in, so that those behind it need not move. Several items may have one key: they are told apart by their order.
+ */
 export function drawList<Item>(
   parent: HTMLElement,
   items: readonly Item[],
@@ -43,15 +46,27 @@ export function drawList<Item>(
   const known = new Map(
     [...parent.children].map((each) => [(each as HTMLElement).dataset['key'], each as HTMLElement]),
   );
+  const keys = toldApart(items.map(keyOf));
+  const wanted = new Set<string | undefined>(keys);
+  for (const [key, gone] of known) if (!wanted.has(key)) gone.remove();
+  let next = parent.firstElementChild;
   for (const [index, item] of items.entries()) {
-    const key = keyOf(item);
+    const key = keys[index] as string;
     const node = known.get(key) ?? document.createElement(tag);
-    known.delete(key);
     node.dataset['key'] = key;
     draw(node, item);
-    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+    if (node === next) next = node.nextElementSibling;
+    else parent.insertBefore(node, next);
   }
-  for (const gone of known.values()) gone.remove();
+}
+
+function toldApart(keys: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return keys.map((key) => {
+    const before = counts.get(key) ?? 0;
+    counts.set(key, before + 1);
+    return `${key} ${before}`;
+  });
 }
 
 /** The rows of a table of the page, how many there are, and what is said where there are none. */
