@@ -1,3 +1,5 @@
+import type { Config } from '../../config/config.ts';
+import type { Json } from '../../config/schema.ts';
 import type { Coordinator } from '../../coordinator.ts';
 import type { SurveyedConfig } from '../../survey/survey.ts';
 
@@ -45,7 +47,8 @@ export class Values {
   }
 
   async #valueOf(name: string, signal: AbortSignal): Promise<unknown> {
-    const config = this.#coordinator.config(name);
+    const config = this.#configOf(name);
+    if (config === undefined) return undefined;
     try {
       await config.ready({ signal });
     } catch {
@@ -59,6 +62,15 @@ export class Values {
       return undefined;
     } finally {
       await config.close();
+    }
+  }
+
+  /** `undefined`: no config can have this name, so somebody else has put the key there; or the coordinator has closed. */
+  #configOf(name: string): Config<Json, Json> | undefined {
+    try {
+      return this.#coordinator.config(name);
+    } catch {
+      return undefined;
     }
   }
 }
