@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { request } from 'node:http';
+import { get, request } from 'node:http';
 import path from 'node:path';
 import test from 'ava';
 import type { Browser, Page } from 'playwright-core';
@@ -196,10 +197,29 @@ test('while etcd is away the page says how old it is, and is live again when it 
   proxy.heal();
   await page.locator('#state[data-state=live]').waitFor();
 
+  holdfast.child.kill('SIGSTOP');
+  await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui is silent' }).waitFor();
+  holdfast.child.kill('SIGCONT');
+  await page.locator('#state[data-state=live]').waitFor();
   holdfast.child.kill('SIGTERM');
   t.is((await holdfast.ended).code, 0);
-  await page.locator('#state[data-state=lost]').waitFor();
+  await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui has gone' }).waitFor();
   t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible());
+});
+
+test('where etcd was never there the page says so, and how each member is; a viewer too many is told', async (t) => {
+  await using ui = await open('http://127.0.0.1:1');
+  const { holdfast, page } = ui;
+  await page.locator('#state', { hasText: 'No look has been answered yet' }).waitFor();
+  await page.locator('#members', { hasText: 'not well' }).waitFor();
+
+  const url = holdfast.out.trim();
+  const others = Array.from({ length: 31 }, () => get(`${url}events`).on('error', () => {}));
+  await Promise.all(others.map((asking) => once(asking, 'response')));
+  const other = await page.context().newPage();
+  await other.goto(url);
+  await other.locator('#state[data-state=lost]', { hasText: 'too many' }).waitFor();
+  t.is(await stateOf(page), 'stale');
 });
 
 test('values are shown where that was asked for, without the page being one of the instances that serve them', async (t) => {

@@ -4,13 +4,14 @@
  */
 import type { Coordinator } from '../../coordinator.ts';
 import { elapsedMs, sleep, type Clock, type Instant } from '../../runtime/clock.ts';
-import type { Members, MemberReport } from '../members.ts';
+import type { Members } from '../members.ts';
 import { portray, shownMember } from './portrait.ts';
 import { Terms } from './terms.ts';
 import { Values } from './values.ts';
-import type { Pulse, View } from './view.ts';
+import type { Pulse, ShownMember, View } from './view.ts';
 
 const LOOK_MS = 1_000;
+const PULSE_MS = 1_000;
 
 /** The members of etcd, each asked by itself, change seldom. */
 const ASK_MEMBERS_MS = 5_000;
@@ -19,8 +20,8 @@ const MEMBER_MS = 2_000;
 export interface ObservatoryOptions {
   readonly namespace: string;
   readonly showsValues: boolean;
-  /** Called after each look, answered or not. */
-  readonly onLook: () => void;
+  /** Called every second, and after each look, answered or not. */
+  readonly onPulse: () => void;
 }
 
 export class Observatory {
@@ -32,7 +33,7 @@ export class Observatory {
   /** Where they are to be shown. */
   readonly #values: Values | undefined;
   readonly #begunMs: number;
-  #reports: readonly MemberReport[] = [];
+  #shownMembers: readonly ShownMember[] = [];
   #view: View | undefined;
   #seenAt: Instant | undefined;
   #revision: bigint | undefined;
@@ -60,25 +61,29 @@ export class Observatory {
       ...(this.#seenAt === undefined ? {} : { ageMs: Math.round(elapsedMs(this.#seenAt, now)) }),
       ...(this.#revision === undefined ? {} : { revision: this.#revision.toString() }),
       ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+      members: this.#shownMembers,
     };
   }
 
   /** Looks until the signal aborts. Never rejects. */
   async look(signal: AbortSignal): Promise<void> {
-    let askedAt: Instant | undefined;
+    await Promise.all([
+      this.#every(LOOK_MS, signal, () => this.#lookOnce(signal)),
+      this.#every(ASK_MEMBERS_MS, signal, () => this.#askMembers(signal)),
+      /* By itself: a look that is not answered takes long, and whoever hears nothing from here is to know that it is us who are silent. */
+      this.#every(PULSE_MS, signal, this.#options.onPulse),
+    ]);
+  }
+
+  async #every(pauseMs: number, signal: AbortSignal, act: () => Promise<void> | void): Promise<void> {
     while (!signal.aborted) {
-      const beganAt = this.#clock.now();
-      if (askedAt === undefined || elapsedMs(askedAt, beganAt) >= ASK_MEMBERS_MS) {
-        askedAt = beganAt;
-        void this.#askMembers(signal);
-      }
-      await this.#lookOnce(beganAt, signal);
-      this.#options.onLook();
-      await sleep(this.#clock, LOOK_MS, signal).catch(() => {});
+      await act();
+      await sleep(this.#clock, pauseMs, signal).catch(() => {});
     }
   }
 
-  async #lookOnce(beganAt: Instant, signal: AbortSignal): Promise<void> {
+  async #lookOnce(signal: AbortSignal): Promise<void> {
+    const beganAt = this.#clock.now();
     const { namespace } = this.#options;
     const values = this.#values;
     try {
@@ -88,7 +93,6 @@ export class Observatory {
       this.#view = portray({
         namespace,
         survey,
-        members: this.#reports,
         elections: this.#terms.elections,
         watchedSinceMs: this.#begunMs,
         valueOf: values && ((name) => values.of(name)),
@@ -99,11 +103,10 @@ export class Observatory {
     } catch (error) {
       this.#failure = (error as Error).message;
     }
+    this.#options.onPulse();
   }
 
   async #askMembers(signal: AbortSignal): Promise<void> {
-    this.#reports = await this.#members.ask(MEMBER_MS, signal);
-    /* So that they are shown also while nothing else can be: they are what etcd's state is seen by. */
-    if (this.#view !== undefined) this.#view = { ...this.#view, members: this.#reports.map(shownMember) };
+    this.#shownMembers = (await this.#members.ask(MEMBER_MS, signal)).map(shownMember);
   }
 }

@@ -6,7 +6,7 @@ import { Audience } from './audience.ts';
 import { PageServer } from './page-server.ts';
 import type { Pulse, View } from './view.ts';
 
-const pulse: Pulse = { nowMs: 1, health: 'connected' };
+const pulse: Pulse = { nowMs: 1, health: 'connected', members: [] };
 const options = { host: '127.0.0.1', port: 0, onViewer: () => {} };
 
 async function ask(url: string, method = 'GET'): Promise<IncomingMessage> {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Survey } from '../../survey/survey.ts';
-import { portray, type Seen } from './portrait.ts';
+import { portray, shownMember, type Seen } from './portrait.ts';
 
 const askedAt = new Date(5_000);
 const someone = { createRevision: 3n, lease: 'ab', key: 'k' };
@@ -34,7 +34,7 @@ const survey: Survey = {
   jobs: [],
   incomplete: [],
 };
-const seen: Seen = { namespace: 'billing', survey, members: [], elections: [], watchedSinceMs: 0, valueOf: undefined };
+const seen: Seen = { namespace: 'billing', survey, elections: [], watchedSinceMs: 0, valueOf: undefined };
 
 test('a view is JSON, with tokens as decimal text, and tells a key without a session from one of another client', (t) => {
   const view = portray(seen);
@@ -64,16 +64,13 @@ test('values of configs, and what leaders proclaim, are in no view unless they w
 
 test('a member that answers and knows no leader is not well', (t) => {
   const status = { answers: true, isTold: true, revision: 1n, version: '3.5.30', dbSizeBytes: 3_000_000 } as const;
-  const { members } = portray({
-    ...seen,
-    members: [
-      { endpoint: 'a', ...status, hasLeader: true },
-      { endpoint: 'b', ...status, hasLeader: false },
-      { endpoint: 'c', answers: false, why: 'refused' },
-      { endpoint: 'd', answers: true, isTold: false },
-    ],
-  });
-  t.deepEqual(members, [
+  const members = [
+    { endpoint: 'a', ...status, hasLeader: true },
+    { endpoint: 'b', ...status, hasLeader: false },
+    { endpoint: 'c', answers: false, why: 'refused' },
+    { endpoint: 'd', answers: true, isTold: false },
+  ] as const;
+  t.deepEqual(members.map(shownMember), [
     { endpoint: 'a', isWell: true, about: 'etcd 3.5.30, 3 MiB' },
     { endpoint: 'b', isWell: false, about: 'etcd 3.5.30, 3 MiB, knows no leader' },
     { endpoint: 'c', isWell: false, about: 'refused' },

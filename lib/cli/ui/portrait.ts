@@ -9,7 +9,6 @@ const MOST_SHOWN = 2_000;
 export interface Seen {
   readonly namespace: string;
   readonly survey: Survey;
-  readonly members: readonly MemberReport[];
   readonly elections: readonly ShownElection[];
   readonly watchedSinceMs: number;
   /** The value of a config, where values are shown at all. */
@@ -17,7 +16,7 @@ export interface Seen {
 }
 
 /** What was seen, as the page shows it. */
-export function portray({ namespace, survey, members, elections, watchedSinceMs, valueOf }: Seen): View {
+export function portray({ namespace, survey, elections, watchedSinceMs, valueOf }: Seen): View {
   const { epoch, queues, registries, configs, jobs, sessions, incomplete } = survey;
   return {
     namespace,
@@ -35,7 +34,6 @@ export function portray({ namespace, survey, members, elections, watchedSinceMs,
     ),
     jobs,
     sessions: sessions.map(({ instanceId, lease }) => ({ who: whoIs({ instanceId, lease }), lease })),
-    members: members.map(shownMember),
     incomplete,
   };
 }
@@ -92,6 +90,7 @@ function shownConfig({ name, version, reports }: SurveyedConfig, valueOf: Seen['
   };
 }
 
+/** How a member of etcd is, as the page shows it. */
 export function shownMember(member: MemberReport): ShownMember {
   const { endpoint } = member;
   if (!member.answers) return { endpoint, isWell: false, about: member.why };

@@ -44,7 +44,7 @@ export const ui: Command = {
     const observatory: Observatory = new Observatory(clock, coordinator, members, {
       namespace: settings.keyspace.namespace,
       showsValues: options.flag('values'),
-      onLook: show,
+      onPulse: show,
     });
     await using page = await listen(audience, { ...place, onViewer: show });
     output.tell(page.url, { url: page.url });

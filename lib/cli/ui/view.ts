@@ -68,7 +68,7 @@ export interface ShownMember {
   readonly about: string;
 }
 
-/** All of it, of one revision but for the members of etcd. */
+/** All of it, of one revision. */
 export interface View {
   readonly namespace: string;
   readonly epoch: number;
@@ -84,7 +84,6 @@ export interface View {
   }[];
   readonly jobs: readonly { readonly name: string; readonly isPaused: boolean }[];
   readonly sessions: readonly { readonly who: string; readonly lease: string }[];
-  readonly members: readonly ShownMember[];
   /** Kinds of which there is more than is shown. */
   readonly incomplete: readonly string[];
 }
@@ -100,4 +99,6 @@ export interface Pulse {
   readonly health: string;
   /** Why the last look failed. */
   readonly failure?: string;
+  /** How each member of etcd is; empty: none has been asked yet. They say what is wrong while nothing else can be had. */
+  readonly members: readonly ShownMember[];
 }

@@ -1,12 +1,12 @@
 /** The page: draws what holdfast tells by server-sent events, and says how old it is, also while nothing is told any more. */
-import type { Pulse, View } from '../view.ts';
+import type { Pulse, ShownMember, View } from '../view.ts';
 import { drawConfigs } from './configs.ts';
 import { drawTable, element, setText } from './drawing.ts';
 import { drawQueues, tickSince } from './queues.ts';
 import { showDuration, Time } from './time.ts';
 import { drawElections, periodOf } from './timeline.ts';
 
-/** Looks come every second; what is older than this is called old. */
+/** Looks and pulses come every second; what is older than this is called old. */
 const FRESH_MS = 3_000;
 
 const time = new Time();
@@ -19,7 +19,9 @@ events.addEventListener('view', ({ data }: MessageEvent<string>) => {
   draw();
 });
 events.addEventListener('pulse', ({ data }: MessageEvent<string>) => {
-  time.hear(JSON.parse(data) as Pulse);
+  const pulse = JSON.parse(data) as Pulse;
+  time.hear(pulse);
+  drawMembers(pulse.members);
   tick();
 });
 events.addEventListener('error', tick);
@@ -28,7 +30,7 @@ setInterval(tick, 1_000);
 
 function draw(): void {
   if (view === undefined) return;
-  const { namespace, queues, configs, registries, jobs, sessions, members, incomplete } = view;
+  const { namespace, queues, configs, registries, jobs, sessions, incomplete } = view;
   document.body.classList.toggle('filtered', filter.value.trim() !== '');
   document.title = `${namespace} · holdfast`;
   setText(element('namespace'), namespace);
@@ -52,6 +54,13 @@ function draw(): void {
     ({ lease }) => lease,
     ({ who, lease }) => [who, lease],
   );
+  const more = element('incomplete');
+  more.hidden = incomplete.length === 0;
+  setText(more, `There is more than is shown of: ${incomplete.join(', ')}.`);
+  tick();
+}
+
+function drawMembers(members: readonly ShownMember[]): void {
   drawTable(
     'members',
     members,
@@ -67,10 +76,6 @@ function draw(): void {
       about,
     ],
   );
-  const more = element('incomplete');
-  more.hidden = incomplete.length === 0;
-  setText(more, `There is more than is shown of: ${incomplete.join(', ')}.`);
-  tick();
 }
 
 /** Those that have the text of the filter in them somewhere. */
@@ -106,12 +111,19 @@ function tick(): void {
 }
 
 function stateOf(): { readonly is: 'waiting' | 'live' | 'stale' | 'lost'; readonly text: string } {
-  const { pulse, ageMs } = time;
-  if (events.readyState !== EventSource.OPEN && pulse !== undefined)
+  const { pulse, ageMs, silentMs } = time;
+  if (pulse === undefined) {
+    return events.readyState === EventSource.CLOSED
+      ? { is: 'lost', text: 'holdfast ui does not let this page in: it has gone, or too many watch' }
+      : { is: 'waiting', text: 'Waits for the first look' };
+  }
+  if (events.readyState !== EventSource.OPEN)
     return { is: 'lost', text: 'holdfast ui has gone; this is the last that it told' };
-  if (pulse === undefined) return { is: 'waiting', text: 'Waits for the first look' };
+  if (silentMs > FRESH_MS) return { is: 'lost', text: 'holdfast ui is silent; this is the last that it told' };
   if (ageMs === undefined) return { is: 'stale', text: `No look has been answered yet (${pulse.health})` };
-  if (ageMs > FRESH_MS || pulse.failure !== undefined)
-    return { is: 'stale', text: `Old: etcd does not answer (${pulse.health})` };
-  return { is: 'live', text: 'Live' };
+  if (ageMs <= FRESH_MS && pulse.failure === undefined) return { is: 'live', text: 'Live' };
+  /* What fails although there is contact is something else: etcd refuses the user, say. It is shown beside this. */
+  const isRefused = pulse.failure !== undefined && pulse.health === 'connected';
+  const why = isRefused ? 'looks fail' : 'etcd does not answer';
+  return { is: 'stale', text: `Old: ${why} (${pulse.health})` };
 }
