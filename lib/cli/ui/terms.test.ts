@@ -13,7 +13,7 @@ test('a term goes on for as long as its token stands, and another token is anoth
   terms.see([led('a', 'one', 5n)], 2_000);
   terms.see([led('a', 'one', 9n)], 3_000);
   t.deepEqual(terms.elections[0]?.terms, [
-    { who: 'one', token: '5', fromMs: 1_000, isOlder: true, toMs: 3_000 },
+    { who: 'one', token: '5', fromMs: 1_000, isOlder: true, toMs: 2_000 },
     { who: 'one', token: '9', fromMs: 3_000, isOlder: false },
   ]);
 });
@@ -26,8 +26,25 @@ test('a term ends where nobody leads any more, where the queue is gone, and not 
   t.deepEqual(
     terms.elections.map(({ name, terms: all }) => [name, all.at(-1)?.toMs]),
     [
-      ['a', 2_000],
-      ['b', 2_000],
+      ['a', 1_000],
+      ['b', 1_000],
+    ],
+  );
+});
+
+test('of the time in which no look was answered nothing is said: a term lasts until it was last seen, and what follows may be older', (t) => {
+  const terms = new Terms();
+  terms.see([led('a', 'one', 5n)], 1_000);
+  terms.see([led('a', 'one', 5n)], 2_000);
+  terms.see([led('a', 'two', 9n), led('b', 'one', 10n)], 600_000);
+  t.deepEqual(
+    terms.elections.map(({ terms: all }) => all),
+    [
+      [
+        { who: 'one', token: '5', fromMs: 1_000, isOlder: true, toMs: 2_000 },
+        { who: 'two', token: '9', fromMs: 600_000, isOlder: true },
+      ],
+      [{ who: 'one', token: '10', fromMs: 600_000, isOlder: true }],
     ],
   );
 });

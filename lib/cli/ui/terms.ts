@@ -6,6 +6,9 @@ import type { ShownElection, ShownTerm } from './view.ts';
 const MOST_ELECTIONS = 500;
 const MOST_TERMS = 100;
 
+/** After so long without a look, nobody knows since when whoever leads does. */
+const LONGEST_PAUSE_MS = 5_000;
+
 interface Course {
   readonly kind: string;
   readonly name: string;
@@ -14,20 +17,20 @@ interface Course {
 
 /**
  * The terms of leaders, put together from looks. Of a leadership that begins and ends between two looks nothing is known; and that one goes on
- * from look to look is said by its token.
+ * from look to look is said by its token. A term lasts until it was last seen: who led while etcd was away, nobody saw.
  */
 export class Terms {
   readonly #courses = new Map<string, Course>();
-  #isFirstLook = true;
+  #lookedAtMs: number | undefined;
 
   /** What a look saw. `nowMs`: when it was begun, by the clock here. */
   see(queues: readonly SurveyedQueue[], nowMs: number): void {
     const led = queues.filter(({ kind }) => kind === 'election' || kind === 'schedule');
     const ids = new Set(led.map(idOf));
-    for (const [id, course] of this.#courses) if (!ids.has(id)) course.terms = ended(course.terms, nowMs);
+    for (const [id, course] of this.#courses) if (!ids.has(id)) course.terms = this.#ended(course.terms);
     for (const queue of led) this.#follow(queue, nowMs);
     this.#forget();
-    this.#isFirstLook = false;
+    this.#lookedAtMs = nowMs;
   }
 
   get elections(): readonly ShownElection[] {
@@ -41,13 +44,23 @@ export class Terms {
     const [leader] = holders;
     const last = terms.at(-1);
     if (leader === undefined) {
-      this.#courses.set(id, { kind, name, terms: ended(terms, nowMs) });
+      this.#courses.set(id, { kind, name, terms: this.#ended(terms) });
       return;
     }
     const token = leader.token.toString();
     if (last?.token === token && last.toMs === undefined) return;
-    const term = { who: whoIs(leader), token, fromMs: nowMs, isOlder: this.#isFirstLook };
-    this.#courses.set(id, { kind, name, terms: [...ended(terms, nowMs), term].slice(-MOST_TERMS) });
+    const term = { who: whoIs(leader), token, fromMs: nowMs, isOlder: this.#hasPaused(nowMs) };
+    this.#courses.set(id, { kind, name, terms: [...this.#ended(terms), term].slice(-MOST_TERMS) });
+  }
+
+  #hasPaused(nowMs: number): boolean {
+    return this.#lookedAtMs === undefined || nowMs - this.#lookedAtMs > LONGEST_PAUSE_MS;
+  }
+
+  #ended(terms: readonly ShownTerm[]): readonly ShownTerm[] {
+    const last = terms.at(-1);
+    if (last === undefined || last.toMs !== undefined) return terms;
+    return [...terms.slice(0, -1), { ...last, toMs: this.#lookedAtMs ?? last.fromMs }];
   }
 
   #forget(): void {
@@ -60,9 +73,4 @@ export class Terms {
 
 function idOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
   return `${kind}/${name}`;
-}
-
-function ended(terms: readonly ShownTerm[], nowMs: number): readonly ShownTerm[] {
-  const last = terms.at(-1);
-  return last === undefined || last.toMs !== undefined ? terms : [...terms.slice(0, -1), { ...last, toMs: nowMs }];
 }

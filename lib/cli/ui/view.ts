@@ -34,9 +34,9 @@ export interface ShownTerm {
   readonly who: string;
   readonly token: string;
   readonly fromMs: number;
-  /** It had begun before anybody looked. */
+  /** It may have begun long before: nobody had looked, or no look was answered. */
   readonly isOlder: boolean;
-  /** When it was found to be over; absent: it goes on. */
+  /** When it was last seen; absent: it goes on. */
   readonly toMs?: number;
 }
 
