@@ -193,6 +193,11 @@ test('while etcd is away the page says how old it is, and is live again when it 
   const age = await ageOf();
   await until('what is shown to be older', async () => (await ageOf()) > age);
   t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible(), 'the last that was seen stays');
+  const kept = page.locator('#queues tr', { hasText: 'kept' }).locator('.since');
+  const since = await kept.textContent();
+  const later = await ageOf();
+  await until('what is shown to be older still', async () => (await ageOf()) > later);
+  t.is(await kept.textContent(), since, 'nobody knows whether it is still held');
   await photograph(page, 'stale');
   proxy.heal();
   await page.locator('#state[data-state=live]').waitFor();

@@ -96,7 +96,8 @@ function tick(): void {
   if (view !== undefined) {
     const knownUntilMs = time.nowMs - (ageMs ?? 0);
     drawElections(wanted(view.elections), periodOf(view.watchedSinceMs, knownUntilMs));
-    tickSince(time.nowMs);
+    /* Not on and on while etcd is away: whether it is still held then, nobody knows. */
+    tickSince(knownUntilMs);
   }
   const state = stateOf();
   const shown = element('state');

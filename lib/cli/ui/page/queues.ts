@@ -77,6 +77,7 @@ function waiting(waiters: readonly ShownContender[]): Cell {
 function markSince(node: HTMLElement, sinceMs: number | undefined): void {
   if (sinceMs === undefined) {
     delete node.dataset['sinceMs'];
+    node.title = '';
     setText(node, '');
     return;
   }
@@ -84,9 +85,9 @@ function markSince(node: HTMLElement, sinceMs: number | undefined): void {
   node.title = `asked for at ${new Date(sinceMs).toISOString()}, by the clock of whoever asked`;
 }
 
-/** Brings all that counts up to date. */
-export function tickSince(nowMs: number): void {
+/** Brings all that counts up to date, as of when it was seen. */
+export function tickSince(seenMs: number): void {
   for (const node of document.querySelectorAll<HTMLElement>('[data-since-ms]')) {
-    setText(node, showDuration(nowMs - Number(node.dataset['sinceMs'])));
+    setText(node, showDuration(seenMs - Number(node.dataset['sinceMs'])));
   }
 }
