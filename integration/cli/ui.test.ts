@@ -120,6 +120,9 @@ test('the page can be used from the keyboard, and by its roles and names', async
   await page.keyboard.type('SECOND');
   t.is(await page.locator('#queues tbody tr').count(), 1);
   t.true((await page.textContent('section:has(#configs) .empty'))?.includes('filter'));
+  await page.getByRole('searchbox').fill('isZombie');
+  t.is(await page.locator('#queues tbody tr').count(), 0, 'what only we call so is not looked at');
+  await page.getByRole('searchbox').fill('second');
   const details = page.locator('#queues details');
   const isReached = () => page.evaluate("document.activeElement.closest('details') !== null");
   for (let tabs = 0; tabs < 5 && !(await isReached()); tabs += 1) await page.keyboard.press('Tab');

@@ -78,16 +78,16 @@ function drawMembers(members: readonly ShownMember[]): void {
   );
 }
 
-/** Those that have the text of the filter in them somewhere. */
+/** Those that have the text of the filter somewhere in what is shown of them. */
 function wanted<Item>(items: readonly Item[]): readonly Item[] {
   const text = filter.value.trim().toLowerCase();
-  return text === ''
-    ? items
-    : items.filter((item) =>
-        JSON.stringify(Object.values(item as object))
-          .toLowerCase()
-          .includes(text),
-      );
+  return text === '' ? items : items.filter((item) => textsOf(item).some((each) => each.toLowerCase().includes(text)));
+}
+
+/** Of its values, and not of what they are called here. */
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
 /** What changes without being told. */
