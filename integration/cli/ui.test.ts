@@ -260,6 +260,8 @@ test('a page that others could read is refused unless it is under TLS or that is
   t.regex(await refused('--host', 'a.example'), /loopback/);
   t.regex(await refused('--page-cert-file', 'a.pem'), /together/);
   t.regex(await refused('--port', '70000'), /65535/);
+  const noPem = path.join(import.meta.dirname, 'ui.test.js');
+  t.regex(await refused('--page-cert-file', noPem, '--page-key-file', noPem), /a certificate and its key/);
   await using holdfast = new HoldfastProcess(['ui', '--host', '0.0.0.0', '--expose'], {});
   await until('the address of the page', () => holdfast.out.includes('\n'));
   const url = holdfast.out.trim().replace('0.0.0.0', '127.0.0.1');

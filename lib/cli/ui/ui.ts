@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { client, untilStopped } from '../client.ts';
 import { UsageError, type Command, type GivenOptions } from '../command.ts';
 import { readOption } from '../common-options.ts';
@@ -65,6 +66,7 @@ function placeBy(options: GivenOptions): Place {
   if (port > 65_535) throw new UsageError(`Expected --port to be at most 65535, got ${port}`);
   if (certFile !== undefined && keyFile !== undefined) {
     const tls = { cert: readOption('page-cert-file', certFile), key: readOption('page-key-file', keyFile) };
+    expectPair(tls);
     return { host, port, tls };
   }
   if (!isLoopback(host) && !options.flag('expose')) {
@@ -74,6 +76,16 @@ function placeBy(options: GivenOptions): Place {
     );
   }
   return { host, port };
+}
+
+function expectPair(tls: SecureContextOptions): void {
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new UsageError(
+      `Expected --page-cert-file and --page-key-file to be a certificate and its key in PEM: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** Names may mean anything, but for this one. */

@@ -18,8 +18,10 @@ export function showDuration(ms: number): string {
     .join(' ');
 }
 
-export function showClock(ms: number): string {
-  return new Date(ms).toLocaleTimeString();
+/** A time of today, or with its date. */
+export function showClock(ms: number, nowMs: number = Date.now()): string {
+  const [date, today] = [new Date(ms), new Date(nowMs)];
+  return date.toDateString() === today.toDateString() ? date.toLocaleTimeString() : date.toLocaleString();
 }
 
 /** How late it is where holdfast runs, as far as the page can know: what it was told, and how long ago that was. */
