@@ -3,7 +3,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { askedAtOf, leaseHex, leaseOfQueueKey, type Keyspace } from '../session/keyspace.ts';
 import { entriesOf } from '../store/entries.ts';
 import { repeat, type Repetition } from '../store/repeat.ts';
-import type { KeyValue, Store, Transaction } from '../store/store.ts';
+import type { KeyValue, RangeRequest, Store, Transaction } from '../store/store.ts';
 import { rangeThroughRaft } from '../store/through-raft.ts';
 import { readEpoch } from './epoch.ts';
 import { packToken } from './token.ts';
@@ -38,6 +38,9 @@ export interface QueueReport {
 
 /** Session keys are read in transactions of at most this many operations; etcd's default limit is 128. */
 const NAMES_PER_CALL = 100;
+
+/** Of those who are in front of somebody, so many are looked at. */
+const MOST_RIVALS = 16;
 
 /** What several may have at once, at one revision. */
 export interface SharedReport {
@@ -82,10 +85,10 @@ export async function inspectParts(reading: Reading): Promise<ReadonlyMap<string
   return new Map([...parts].map(([part, some]) => [part, reportOf(some, tokenOf)]));
 }
 
-/** Those whose keys are below the prefix and came before a create revision, in their order. Two calls. */
+/** Of those that came before a create revision, the first in the queue: each who waits asks, so it must not be all of a long one. Two calls. */
 export async function inspectRivals(reading: Reading, before: bigint): Promise<readonly Contender[]> {
-  const { contenders } = await read(reading);
-  return contenders.filter(({ createRevision }) => createRevision < before);
+  const { contenders } = await read(reading, { only: { limit: MOST_RIVALS, maxCreateRevision: before - 1n } });
+  return contenders;
 }
 
 /** As {@link inspectQueue}, where those under `writers` have it alone and the others together. */
@@ -102,7 +105,7 @@ export async function inspectShared(reading: Reading, writers: string): Promise<
 
 /** As {@link inspectQueue}, where each holder has a slot below the prefix `slots`. */
 export async function inspectSlots(reading: Reading, slots: string): Promise<SharedReport> {
-  const { tokenOf, contenders, others } = await read(reading, slots);
+  const { tokenOf, contenders, others } = await read(reading, { besides: slots });
   const places = new Map(contenders.map((contender) => [contender.key, contender]));
   const holders = others.flatMap((entry) => {
     const place = places.get(entry.value);
@@ -121,10 +124,17 @@ function reportOf([first, ...waiters]: readonly Contender[], tokenOf: (createRev
   return { holder: withDecimals({ ...first, token: tokenOf(first.createRevision) }), waiters };
 }
 
-/** Everybody in the queue, in the order of their coming, and what else is below a prefix. */
+interface Reach {
+  /** The prefix of what else is read. */
+  readonly besides?: string;
+  /** Absent: everybody. */
+  readonly only?: Pick<RangeRequest, 'limit' | 'maxCreateRevision'>;
+}
+
+/** Who is in the queue, in the order of their coming, and what else is below a prefix. */
 async function read(
   { runtime, store, repetition, keyspace, prefix, signal }: Reading,
-  besides?: string,
+  { besides, only = {} }: Reach = {},
 ): Promise<{
   readonly contenders: readonly Contender[];
   readonly others: readonly KeyValue[];
@@ -137,7 +147,7 @@ async function read(
   const { responses } = await ask(
     rangeThroughRaft(
       { key: keyspace.epoch },
-      { prefix, sort: { by: 'create', order: 'ascend' } },
+      { prefix, sort: { by: 'create', order: 'ascend' }, ...only },
       ...(besides === undefined ? [] : [{ prefix: besides }]),
     ),
   );

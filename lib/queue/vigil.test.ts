@@ -73,6 +73,30 @@ test('a key whose session is gone is called a zombie, with what removes it; one 
   t.deepEqual(world.runtime.logger.of('queue.held-long'), [], 'a leader leads for as long as it likes');
 });
 
+test('a look costs two calls however many stand in front', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect();
+  for (let lease = 100n; lease < 300n; lease += 1n) {
+    await world.settle(store.grant(lease, 3_600_000, CALL));
+    const key = `test/lock/long/${leaseHex(lease)}`;
+    await world.settle(store.transact({ compare: [], then: [{ type: 'put', key, value: '', lease }] }, CALL));
+  }
+  void coordinator
+    .lock('long')
+    .acquire()
+    .catch(() => {});
+  await world.advance(29_000);
+  let calls = 0;
+  store.faults.onRequest(({ method }) => {
+    if (method === 'transact') calls += 1;
+    return undefined;
+  });
+  await world.advance(2_000);
+  t.is(calls, 2);
+  await world.advance(60_000);
+  t.like(world.runtime.logger.of('queue.held-long')[0]?.fields, { lease: leaseHex(100n) });
+});
+
 test('an outage between two looks says nothing about who stood there', async (t) => {
   const world = new VirtualWorld();
   const [one, two] = [
