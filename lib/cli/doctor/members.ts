@@ -8,6 +8,10 @@ const LARGE_BYTES = 1_500 * 1024 * 1024;
 /** What the members say of themselves, each asked by itself. */
 export function judgeMembers(members: readonly MemberReport[]): readonly Finding[] {
   const about = 'members';
+  if (members.length === 0) {
+    const fact = 'the endpoints are found by DNS, and were not asked one by one';
+    return [{ about, level: 'note', fact, advice: 'Name them with --endpoints to have each looked at.' }];
+  }
   const reachable = members.filter(({ answers }) => answers).length;
   const fact = `${reachable} of ${members.length} endpoints answer`;
   const summary: Finding =
