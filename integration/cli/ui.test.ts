@@ -157,10 +157,12 @@ test('what is there twice is shown twice however often it is drawn, and the focu
       .semaphore('gpu', gpu)
       .acquire()
       .catch(() => {});
-  const before = await one.lock('before').acquire();
+  const before = await one.lock('be\u202Efore').acquire();
   await using ui = await open(server.endpoint);
   const { page } = ui;
-  await page.locator('#queues', { hasText: 'before' }).waitFor();
+  /* What would turn the words around it is told by its number. */
+  const going = page.locator('#queues tr', { hasText: 'be\\u202efore' });
+  await going.waitFor();
   await page.getByText('2 wait').waitFor();
   await page.locator('#registries', { hasText: 'http://one:2' }).waitFor();
   await page.locator('#queues summary', { hasText: '2 wait' }).focus();
@@ -173,7 +175,7 @@ test('what is there twice is shown twice however often it is drawn, and the focu
   t.is(await page.locator('#registries tbody tr').count(), 2);
   t.is(await page.locator('#queues details li').count(), 2);
   await before.release();
-  await page.locator('#queues', { hasText: 'before' }).waitFor({ state: 'detached' });
+  await going.waitFor({ state: 'detached' });
   t.is(await page.evaluate('document.activeElement.tagName'), 'SUMMARY');
 });
 

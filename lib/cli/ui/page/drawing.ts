@@ -14,7 +14,16 @@ export function element(id: string): HTMLElement {
 }
 
 export function setText(node: HTMLElement, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  const shown = legible(text);
+  if (node.textContent !== shown) node.textContent = shown;
+}
+
+/** Names are as others like them: what would not be seen, or would turn the words around it, as JSON has it. */
+export function legible(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Bidi_Control}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The first child that fits, or a new one of that kind. */

@@ -1,5 +1,5 @@
 import type { ShownElection, ShownTerm } from '../view.ts';
-import { child, drawCount, drawList, element, setText } from './drawing.ts';
+import { child, drawCount, drawList, element, legible, setText } from './drawing.ts';
 import { showClock, showDuration } from './time.ts';
 
 /** So much of the past has room. */
@@ -73,7 +73,7 @@ function drawBars(list: HTMLElement, terms: readonly ShownTerm[], { sinceMs, unt
       bar.style.left = `min(${share(fromMs)}%, 100% - 4px)`;
       bar.style.width = `${share(toMs) - share(fromMs)}%`;
       bar.className = term.toMs === undefined ? '' : 'over';
-      bar.title = textOf(term, untilMs);
+      bar.title = legible(textOf(term, untilMs));
       setText(bar, who);
     },
   );
