@@ -79,3 +79,12 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     await until('the workers to end', () => !workers.some(isAlive));
   });
 }
+
+test.serial('a demo that is killed while its workers are starting leaves no process', async (t) => {
+  await using demo = new HoldfastProcess(['demo'], environment);
+  await until('the workers to be there', () => demo.children.length === 2);
+  const workers = demo.children;
+  demo.child.kill('SIGKILL');
+  await until('the workers to end', () => !workers.some(isAlive));
+  t.is((await demo.ended).err, '');
+});

@@ -7,8 +7,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) proces
 
 let heirloom: number | undefined;
 
-/* The demo is gone, or we are done. A worker that it has stopped would stay so for ever. */
-process.on('disconnect', () => {
+/** The demo is gone, or we are done. A worker that it has stopped would stay so for ever. */
+function end(): never {
   if (heirloom !== undefined) {
     try {
       process.kill(heirloom, 'SIGKILL');
@@ -17,7 +17,11 @@ process.on('disconnect', () => {
     }
   }
   process.exit();
-});
+}
+
+process.on('disconnect', end);
+/* It can have gone while all of this was still being loaded, and nobody says so twice. */
+if (!process.connected) end();
 
 const worker = new Worker(systemClock, JSON.parse(process.argv[2] ?? '{}') as WorkerOptions, (said) => {
   const report: Report = { said, at: machineNow().monotonicMs };
