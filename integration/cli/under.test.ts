@@ -84,6 +84,22 @@ for (const command of ['lock', 'elect'] as const) {
   }
 }
 
+test.serial(
+  'a holdfast that is killed while its guardian is starting leaves neither that nor the command',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+    await using holdfast = new HoldfastProcess(['lock', 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
+    await until('the guardian to be there', () => holdfast.children.length > 0);
+    const guardian = guardianOf(holdfast);
+    holdfast.child.kill('SIGKILL');
+    await until('the guardian to end', () => !isAlive(guardian));
+    const { out, code } = await holdfast.ended;
+    t.is(code, null);
+    t.is(out, '');
+  },
+);
+
 test('the command gets the token and the name, and its exit code is passed on', async (t) => {
   await using server = await EtcdServer.start({ version: '3.5.30' });
   await using clients = new Clients();

@@ -75,11 +75,15 @@ export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
     if (pid === undefined && untilMs(until, machineNow()) > graceMs) pid = start();
     look();
   });
-  /* Nobody renews any more: what is held ends, and the command before it. */
-  process.on('disconnect', () => {
+  /* Nobody renews any more: what is held ends, and the command before it. One that has not begun never will. */
+  const beLeftAlone = (): void => {
+    if (pid === undefined) process.exit();
     forLoss = true;
     ask();
-  });
+  };
+  process.on('disconnect', beLeftAlone);
+  /* `holdfast` can have gone while all of this was still being loaded, and nobody says so twice. */
+  if (!process.connected) beLeftAlone();
   /* A terminal tells everybody; it is the command that decides. */
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {});
   void lookAlways();
