@@ -4,8 +4,8 @@ import { hostname } from 'node:os';
 import { expectBoolean, expectDuration, expectOptions, expectText, show } from './arguments.ts';
 import type { Logger } from './runtime/logger.ts';
 import { createLogger, safeLogger } from './runtime/logger.ts';
-import { roundTtlMs } from './session/ttl.ts';
 import { Keyspace } from './session/keyspace.ts';
+import { roundTtlMs } from './session/ttl.ts';
 
 /** PEM text or its bytes. */
 export type Pem = string | Buffer;

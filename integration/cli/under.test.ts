@@ -88,7 +88,7 @@ test.serial(
   'a holdfast that is killed while its guardian is starting leaves neither that nor the command',
   async (t) => {
     await using server = await EtcdServer.start();
-    const environment = { HOLDFAST_ENDPOINTS: server.endpoint, HOLDFAST_NAMESPACE: 'test' };
+    const environment = environmentTo(server.endpoint);
     await using holdfast = new HoldfastProcess(['lock', 'a', ...TTL, '--', 'sh', '-c', STUBBORN], environment);
     await until('the guardian to be there', () => holdfast.children.length > 0);
     const guardian = guardianOf(holdfast);

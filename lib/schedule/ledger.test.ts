@@ -1,10 +1,10 @@
 import test from 'ava';
 import { unpackToken } from '../queue/token.ts';
 import { RetryBudget } from '../resilience/retry-budget.ts';
-import { marginMs } from '../session/ttl.ts';
 import { Keyspace } from '../session/keyspace.ts';
 import { Operations } from '../session/operations.ts';
 import { Session } from '../session/session.ts';
+import { marginMs } from '../session/ttl.ts';
 import { MemoryCluster } from '../store/memory/memory-cluster.ts';
 import type { KeyValue } from '../store/store.ts';
 import { testRuntime } from '../testing/test-runtime.ts';

@@ -1,9 +1,9 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { RetryBudget } from '../resilience/retry-budget.ts';
-import { marginMs } from '../session/ttl.ts';
 import { Keyspace } from '../session/keyspace.ts';
 import { Session } from '../session/session.ts';
+import { marginMs } from '../session/ttl.ts';
 import { MemoryCluster } from '../store/memory/memory-cluster.ts';
 import { isPolluted, storedText } from '../testing/arbitraries.ts';
 import { testRuntime } from '../testing/test-runtime.ts';
