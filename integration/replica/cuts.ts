@@ -4,6 +4,7 @@ import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import type { Operation, Store } from '../../lib/store/store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { SeededRandom } from '../../lib/testing/seeded-random.ts';
+import { until } from '../lock/support/until.ts';
 import type { EtcdVersion } from '../provision/etcd.ts';
 import { accessTo } from '../servers/access.ts';
 import { backUp, restore } from '../servers/backup.ts';
@@ -213,8 +214,14 @@ class Run {
     await this.#write(GROUP);
   }
 
+  /** Noticed by everybody before anything else is: two restores would be told as one. */
   async #restoreToLower(): Promise<void> {
+    const caches = this.#readers.flatMap((reader) => reader.caches);
+    const before = caches.map((cache) => cache.stats().resyncs);
     await this.#restoreAfter(4 * GROUP);
+    await until('all to have noticed', () =>
+      caches.every((cache, index) => cache.stats().resyncs > (before[index] ?? 0)),
+    );
   }
 
   /** When the readers come back, the revision is higher than any that they have seen. */
@@ -239,6 +246,8 @@ class Run {
     const before = this.#last;
     beforeRestore();
     await restore([this.#server], file);
+    /* Where etcd asks for a user: with a token from before, one call waits until it is given up. See docs/restore.md. */
+    await this.#store.range({ key: root }, { timeoutMs: 1_000 }).catch(() => {});
     this.#history.fork(at);
     this.#last = at;
     return before;

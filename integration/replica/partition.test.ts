@@ -94,7 +94,7 @@ async function readsThroughPartition(
       t,
       samples.filter(({ source }) => source !== 'fallback'),
     );
-  const watching = new Watching(own, { span: { prefix: 'nothing/' }, fromRevision: revision + 1n });
+  const watching = new Watching(own, { span: { prefix: 'test/nothing/' }, fromRevision: revision + 1n });
   await watching.until(({ batches }) => batches.length > 1);
 
   const sinceMs = performance.now();
