@@ -3,6 +3,7 @@
  * look saw that was answered, with its age. The values of configs are read only where they are to be shown.
  */
 import type { Coordinator } from '../../coordinator.ts';
+import { CoordinationUnavailableError } from '../../errors.ts';
 import { elapsedMs, sleep, type Clock, type Instant } from '../../runtime/clock.ts';
 import type { Members } from '../members.ts';
 import { portray, shownMember } from './portrait.ts';
@@ -37,7 +38,7 @@ export class Observatory {
   #view: View | undefined;
   #seenAt: Instant | undefined;
   #revision: bigint | undefined;
-  #failure: string | undefined;
+  #failure: Pulse['failure'];
 
   constructor(clock: Clock, coordinator: Coordinator, members: Members, options: ObservatoryOptions) {
     this.#clock = clock;
@@ -101,7 +102,10 @@ export class Observatory {
       this.#revision = survey.revision;
       this.#failure = undefined;
     } catch (error) {
-      this.#failure = (error as Error).message;
+      this.#failure = {
+        isOutage: error instanceof CoordinationUnavailableError,
+        message: (error as Error).message,
+      };
     }
     this.#options.onPulse();
   }

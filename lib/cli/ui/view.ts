@@ -97,8 +97,8 @@ export interface Pulse {
   readonly revision?: string;
   /** The state of the contact with etcd, as a coordinator has it. */
   readonly health: string;
-  /** Why the last look failed. */
-  readonly failure?: string;
+  /** Why the last look failed. `isOutage`: etcd did not answer; else it did, and refused it, say. */
+  readonly failure?: { readonly isOutage: boolean; readonly message: string };
   /** How each member of etcd is; empty: none has been asked yet. They say what is wrong while nothing else can be had. */
   readonly members: readonly ShownMember[];
 }

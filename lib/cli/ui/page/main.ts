@@ -106,7 +106,7 @@ function tick(): void {
   /* Read out when it changes: so no number is in it. */
   setText(shown, state.text);
   const old = ageMs === undefined ? '' : `${showDuration(ageMs)} old`;
-  setText(element('age'), [old, state.is === 'live' ? undefined : pulse?.failure].filter(Boolean).join(': '));
+  setText(element('age'), [old, state.is === 'live' ? undefined : pulse?.failure?.message].filter(Boolean).join(': '));
   const revision = pulse?.revision === undefined ? '' : `revision ${pulse.revision}, epoch ${view?.epoch ?? 0}`;
   setText(element('position'), revision);
 }
@@ -123,8 +123,7 @@ function stateOf(): { readonly is: 'waiting' | 'live' | 'stale' | 'lost'; readon
   if (silentMs > FRESH_MS) return { is: 'lost', text: 'holdfast ui is silent; this is the last that it told' };
   if (ageMs === undefined) return { is: 'stale', text: `No look has been answered yet (${pulse.health})` };
   if (ageMs <= FRESH_MS && pulse.failure === undefined) return { is: 'live', text: 'Live' };
-  /* What fails although there is contact is something else: etcd refuses the user, say. It is shown beside this. */
-  const isRefused = pulse.failure !== undefined && pulse.health === 'connected';
-  const why = isRefused ? 'looks fail' : 'etcd does not answer';
+  /* Why they fail is shown beside it. */
+  const why = pulse.failure?.isOutage === false ? 'looks fail' : 'etcd does not answer';
   return { is: 'stale', text: `Old: ${why} (${pulse.health})` };
 }
