@@ -20,6 +20,7 @@ test('a survey tells who is there, who holds what and who waits, who leads, and 
   const config = one.config('limits');
   await world.settle(config.ready());
   await world.settle(config.set({ max: 1 }));
+  world.cluster.put('test/config-history/limits/note', 'put there by somebody else');
   await world.settle(one.registry('payments').register({ address: 'http://one' }).registered());
   two
     .partitions('orders', { count: 2 })

@@ -216,9 +216,15 @@ function configsOf(
   const reports = grouped(rollout, rolloutRoot, 1);
   return [...new Set([...versions.keys(), ...reports.keys()])].toSorted().map((path) => ({
     name: decodePath(path),
-    version: Math.max(0, ...(versions.get(path) ?? []).map(({ key }) => Number(key.slice(key.lastIndexOf('/') + 1)))),
+    version: Math.max(0, ...(versions.get(path) ?? []).map(versionOf)),
     reports: lastWords(reports.get(path) ?? []),
   }));
+}
+
+/** By its key in the history; 0 for what somebody else has put there. */
+function versionOf({ key }: KeyValue): number {
+  const version = Number(key.slice(key.lastIndexOf('/') + 1));
+  return Number.isSafeInteger(version) ? version : 0;
 }
 
 function jobsOf(entries: readonly KeyValue[], root: string): readonly SurveyedJob[] {
