@@ -33,7 +33,6 @@ export class Observatory {
   readonly #terms = new Terms();
   /** Where they are to be shown. */
   readonly #values: Values | undefined;
-  readonly #begunMs: number;
   #shownMembers: readonly ShownMember[] = [];
   #view: View | undefined;
   #seenAt: Instant | undefined;
@@ -46,7 +45,6 @@ export class Observatory {
     this.#members = members;
     this.#options = options;
     this.#values = options.showsValues ? new Values(coordinator) : undefined;
-    this.#begunMs = clock.now().wallMs;
   }
 
   /** What was seen last; `undefined`: nothing yet. */
@@ -95,7 +93,7 @@ export class Observatory {
         namespace,
         survey,
         elections: this.#terms.elections,
-        watchedSinceMs: this.#begunMs,
+        watchedSinceMs: this.#terms.sinceMs ?? beganAt.wallMs,
         valueOf: values && ((name) => values.of(name)),
       });
       this.#seenAt = beganAt;

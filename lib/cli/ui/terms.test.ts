@@ -49,6 +49,15 @@ test('of the time in which no look was answered nothing is said: a term lasts un
   );
 });
 
+test('a clock that is set back begins the terms anew', (t) => {
+  const terms = new Terms();
+  terms.see([led('a', 'one', 5n)], 3_600_000);
+  terms.see([led('a', 'two', 9n)], 3_601_000);
+  terms.see([led('a', 'two', 9n)], 2_000);
+  t.is(terms.sinceMs, 2_000);
+  t.deepEqual(terms.elections[0]?.terms, [{ who: 'two', token: '9', fromMs: 2_000, isOlder: true }]);
+});
+
 test('locks and what else is held have no terms, and what is remembered is bounded', (t) => {
   const terms = new Terms();
   terms.see([{ ...led('a', 'one'), kind: 'lock' }], 1_000);

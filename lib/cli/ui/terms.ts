@@ -18,13 +18,16 @@ interface Course {
 /**
  * The terms of leaders, put together from looks. Of a leadership that begins and ends between two looks nothing is known; and that one goes on
  * from look to look is said by its token. A term lasts until it was last seen: who led while etcd was away, nobody saw.
+ * A clock that is set back leaves no order to put them in: they are begun anew.
  */
 export class Terms {
   readonly #courses = new Map<string, Course>();
   #lookedAtMs: number | undefined;
+  #sinceMs: number | undefined;
 
   /** What a look saw. `nowMs`: when it was begun, by the clock here. */
   see(queues: readonly SurveyedQueue[], nowMs: number): void {
+    if (this.#lookedAtMs === undefined || nowMs < this.#lookedAtMs) this.#begin(nowMs);
     const led = queues.filter(({ kind }) => kind === 'election' || kind === 'schedule');
     const ids = new Set(led.map(idOf));
     for (const [id, course] of this.#courses) if (!ids.has(id)) course.terms = this.#ended(course.terms);
@@ -33,8 +36,19 @@ export class Terms {
     this.#lookedAtMs = nowMs;
   }
 
+  /** Since when they are watched; `undefined`: not yet. */
+  get sinceMs(): number | undefined {
+    return this.#sinceMs;
+  }
+
   get elections(): readonly ShownElection[] {
     return [...this.#courses.values()].toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  }
+
+  #begin(nowMs: number): void {
+    this.#courses.clear();
+    this.#lookedAtMs = undefined;
+    this.#sinceMs = nowMs;
   }
 
   #follow(queue: SurveyedQueue, nowMs: number): void {
