@@ -50,55 +50,60 @@ async function photograph(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
 }
 
-test('the page shows who holds what, who waits, leaders over time, configs and members, live, and no values', async (t) => {
-  await using server = await EtcdServer.start();
-  await using clients = new Clients();
-  const [one, two] = [
-    await clients.connect(server.endpoint, { instanceId: 'one' }),
-    await clients.connect(server.endpoint, { instanceId: 'two' }),
-  ];
-  const held = await one.lock('a/b').acquire();
-  const waiting = two.lock('a/b').acquire();
-  const config = one.config('limits');
-  await config.ready();
-  await config.set({ perMinute: 12_345 });
-  one.registry('payments').register({ address: 'http://one:8080' });
-  const first = await one.election('reporter').campaign({ value: 'proclaimed' });
+test.serial(
+  'the page shows who holds what, who waits, leaders over time, configs and members, live, and no values',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    await using clients = new Clients();
+    const [one, two] = [
+      await clients.connect(server.endpoint, { instanceId: 'one' }),
+      await clients.connect(server.endpoint, { instanceId: 'two' }),
+    ];
+    const held = await one.lock('a/b').acquire();
+    const waiting = two.lock('a/b').acquire();
+    const config = one.config('limits');
+    await config.ready();
+    await config.set({ perMinute: 12_345 });
+    one.registry('payments').register({ address: 'http://one:8080' });
+    const first = await one.election('reporter').campaign({ value: 'proclaimed' });
 
-  await using ui = await open(server.endpoint);
-  const { page, complaints } = ui;
-  const row = page.locator('#queues tr', { hasText: 'a/b' });
-  await row.getByText('one', { exact: true }).waitFor();
-  t.true((await row.textContent())?.includes(held.token.toString()));
-  await page.locator('#configs .badge.good', { hasText: 'one serves 1' }).waitFor();
-  await page.locator('#registries', { hasText: 'http://one:8080' }).waitFor();
-  await page.locator('#members', { hasText: 'etcd 3.' }).waitFor();
-  await page.locator('#sessions', { hasText: 'two' }).waitFor();
-  t.is(await stateOf(page), 'live');
-  t.regex(await page.title(), /^test · holdfast$/);
-  const html = await page.content();
-  for (const value of ['12345', 'proclaimed']) t.false(html.includes(value), `${value} was not asked for`);
+    await using ui = await open(server.endpoint);
+    const { page, complaints } = ui;
+    const row = page.locator('#queues tr', { hasText: 'a/b' });
+    await row.getByText('one', { exact: true }).waitFor();
+    t.true((await row.textContent())?.includes(held.token.toString()));
+    await page.locator('#configs .badge.good', { hasText: 'one serves 1' }).waitFor();
+    await page.locator('#registries', { hasText: 'http://one:8080' }).waitFor();
+    await page.locator('#members', { hasText: 'etcd 3.' }).waitFor();
+    await page.locator('#sessions', { hasText: 'two' }).waitFor();
+    t.is(await stateOf(page), 'live');
+    t.regex(await page.title(), /^test · holdfast$/);
+    const html = await page.content();
+    for (const value of ['12345', 'proclaimed']) t.false(html.includes(value), `${value} was not asked for`);
 
-  /* An opened list stays open while what is around it changes. */
-  await row.locator('summary').click();
-  await first.resign();
-  await two.election('reporter').campaign();
-  const election = page.locator('#elections > li', { hasText: 'election reporter' });
-  await election.getByText(/is led by two/).waitFor();
-  t.is(await election.locator('.terms li').count(), 2);
-  t.true(await row.getByText('two', { exact: false }).isVisible());
-  await photograph(page, 'light');
-  await page.emulateMedia({ colorScheme: 'dark' });
-  t.is(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(18, 22, 27)');
-  await photograph(page, 'dark');
+    /* An opened list stays open while what is around it changes. */
+    await row.locator('summary').click();
+    await first.resign();
+    await two.election('reporter').campaign();
+    const election = page.locator('#elections > li', { hasText: 'election reporter' });
+    await election.getByText(/is led by two/).waitFor();
+    t.is(await election.locator('.terms li').count(), 2);
+    await election.locator('summary').click();
+    await election.locator('details li', { hasText: /^one, token/ }).waitFor();
+    t.true(await row.getByText('two', { exact: false }).isVisible());
+    await photograph(page, 'light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    t.is(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(18, 22, 27)');
+    await photograph(page, 'dark');
 
-  await held.release();
-  await (await waiting).release();
-  await row.waitFor({ state: 'detached' });
-  t.deepEqual(complaints, []);
-});
+    await held.release();
+    await (await waiting).release();
+    await row.waitFor({ state: 'detached' });
+    t.deepEqual(complaints, []);
+  },
+);
 
-test('the page can be used from the keyboard, and by its roles and names', async (t) => {
+test.serial('the page can be used from the keyboard, and by its roles and names', async (t) => {
   await using server = await EtcdServer.start();
   await using clients = new Clients();
   const one = await clients.connect(server.endpoint, { instanceId: 'one' });
@@ -144,113 +149,125 @@ test('the page can be used from the keyboard, and by its roles and names', async
   await photograph(page, 'narrow');
 });
 
-test('what is there twice is shown twice however often it is drawn, and the focus stays while others go', async (t) => {
-  await using server = await EtcdServer.start();
-  await using clients = new Clients();
-  const one = await clients.connect(server.endpoint, { instanceId: 'one' });
-  const two = await clients.connect(server.endpoint, { instanceId: 'two' });
-  for (const address of ['http://one:1', 'http://one:2']) one.registry('payments').register({ address });
-  const gpu = { permits: 2 };
-  await Promise.all([one.semaphore('gpu', gpu).acquire(), one.semaphore('gpu', gpu).acquire()]);
-  for (let count = 0; count < 2; count += 1)
-    void two
-      .semaphore('gpu', gpu)
-      .acquire()
-      .catch(() => {});
-  const before = await one.lock('be\u202Efore').acquire();
-  await using ui = await open(server.endpoint);
-  const { page } = ui;
-  /* What would turn the words around it is told by its number. */
-  const going = page.locator('#queues tr', { hasText: 'be\\u202efore' });
-  await going.waitFor();
-  await page.getByText('2 wait').waitFor();
-  await page.locator('#registries', { hasText: 'http://one:2' }).waitFor();
-  await page.locator('#queues summary', { hasText: '2 wait' }).focus();
+test.serial(
+  'what is there twice is shown twice however often it is drawn, and the focus stays while others go',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    await using clients = new Clients();
+    const one = await clients.connect(server.endpoint, { instanceId: 'one' });
+    const two = await clients.connect(server.endpoint, { instanceId: 'two' });
+    for (const address of ['http://one:1', 'http://one:2']) one.registry('payments').register({ address });
+    const gpu = { permits: 2 };
+    await Promise.all([one.semaphore('gpu', gpu).acquire(), one.semaphore('gpu', gpu).acquire()]);
+    for (let count = 0; count < 2; count += 1)
+      void two
+        .semaphore('gpu', gpu)
+        .acquire()
+        .catch(() => {});
+    const before = await one.lock('be\u202Efore').acquire();
+    await using ui = await open(server.endpoint);
+    const { page } = ui;
+    /* What would turn the words around it is told by its number. */
+    const going = page.locator('#queues tr', { hasText: 'be\\u202efore' });
+    await going.waitFor();
+    await page.getByText('2 wait').waitFor();
+    await page.locator('#registries', { hasText: 'http://one:2' }).waitFor();
+    await page.locator('#queues summary', { hasText: '2 wait' }).focus();
 
-  const config = one.config('limits');
-  for (let version = 1; version <= 2; version += 1) {
-    await config.set({ version });
-    await page.locator('#configs', { hasText: String(version) }).waitFor();
-  }
-  t.is(await page.locator('#registries tbody tr').count(), 2);
-  t.is(await page.locator('#queues details li').count(), 2);
-  await before.release();
-  await going.waitFor({ state: 'detached' });
-  t.is(await page.evaluate('document.activeElement.tagName'), 'SUMMARY');
-});
+    const config = one.config('limits');
+    for (let version = 1; version <= 2; version += 1) {
+      await config.set({ version });
+      await page.locator('#configs', { hasText: String(version) }).waitFor();
+    }
+    t.is(await page.locator('#registries tbody tr').count(), 2);
+    t.is(await page.locator('#queues details li').count(), 2);
+    await before.release();
+    await going.waitFor({ state: 'detached' });
+    t.is(await page.evaluate('document.activeElement.tagName'), 'SUMMARY');
+  },
+);
 
-test('while etcd is away the page says how old it is, and is live again when it is back; without holdfast ui it says so', async (t) => {
-  await using server = await EtcdServer.start();
-  await using proxy = await FaultProxy.start(server.endpoint);
-  await using clients = new Clients();
-  const one = await clients.connect(server.endpoint, { instanceId: 'one' });
-  await one.lock('kept').acquire();
-  await using ui = await open(proxy.endpoint, '--ttl', '3s', '--timeout', '1s');
-  const { holdfast, page } = ui;
-  await page.locator('#queues', { hasText: 'kept' }).waitFor();
+test.serial(
+  'while etcd is away the page says how old it is, and is live again when it is back; without holdfast ui it says so',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    await using proxy = await FaultProxy.start(server.endpoint);
+    await using clients = new Clients();
+    const one = await clients.connect(server.endpoint, { instanceId: 'one' });
+    await one.lock('kept').acquire();
+    await using ui = await open(proxy.endpoint, '--ttl', '3s', '--timeout', '1s');
+    const { holdfast, page } = ui;
+    await page.locator('#queues', { hasText: 'kept' }).waitFor();
 
-  proxy.blackhole();
-  await page.locator('#state[data-state=stale]').waitFor();
-  t.regex((await page.textContent('#state')) ?? '', /etcd does not answer/);
-  await page.locator('#state', { hasText: 'degraded' }).waitFor();
-  await page.locator('#members', { hasText: 'not well' }).waitFor();
-  const ageOf = async () => Number.parseInt((await page.textContent('#age')) ?? '', 10);
-  const age = await ageOf();
-  await until('what is shown to be older', async () => (await ageOf()) > age);
-  t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible(), 'the last that was seen stays');
-  const kept = page.locator('#queues tr', { hasText: 'kept' }).locator('.since');
-  const since = await kept.textContent();
-  const later = await ageOf();
-  await until('what is shown to be older still', async () => (await ageOf()) > later);
-  t.is(await kept.textContent(), since, 'nobody knows whether it is still held');
-  await photograph(page, 'stale');
-  proxy.heal();
-  await page.locator('#state[data-state=live]').waitFor();
+    proxy.blackhole();
+    await page.locator('#state[data-state=stale]').waitFor();
+    t.regex((await page.textContent('#state')) ?? '', /etcd does not answer/);
+    await page.locator('#state', { hasText: 'degraded' }).waitFor();
+    await page.locator('#members', { hasText: 'not well' }).waitFor();
+    const ageOf = async () => Number.parseInt((await page.textContent('#age')) ?? '', 10);
+    const age = await ageOf();
+    await until('what is shown to be older', async () => (await ageOf()) > age);
+    t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible(), 'the last that was seen stays');
+    const kept = page.locator('#queues tr', { hasText: 'kept' }).locator('.since');
+    const since = await kept.textContent();
+    const later = await ageOf();
+    await until('what is shown to be older still', async () => (await ageOf()) > later);
+    t.is(await kept.textContent(), since, 'nobody knows whether it is still held');
+    await photograph(page, 'stale');
+    proxy.heal();
+    await page.locator('#state[data-state=live]').waitFor();
 
-  holdfast.child.kill('SIGSTOP');
-  await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui is silent' }).waitFor();
-  holdfast.child.kill('SIGCONT');
-  await page.locator('#state[data-state=live]').waitFor();
-  holdfast.child.kill('SIGTERM');
-  t.is((await holdfast.ended).code, 0);
-  await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui has gone' }).waitFor();
-  t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible());
-});
+    holdfast.child.kill('SIGSTOP');
+    await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui is silent' }).waitFor();
+    holdfast.child.kill('SIGCONT');
+    await page.locator('#state[data-state=live]').waitFor();
+    holdfast.child.kill('SIGTERM');
+    t.is((await holdfast.ended).code, 0);
+    await page.locator('#state[data-state=lost]', { hasText: 'holdfast ui has gone' }).waitFor();
+    t.true(await page.locator('#queues', { hasText: 'kept' }).isVisible());
+  },
+);
 
-test('where etcd was never there the page says so, and how each member is; a viewer too many is told', async (t) => {
-  await using ui = await open('http://127.0.0.1:1');
-  const { holdfast, page } = ui;
-  await page.locator('#state', { hasText: 'No look has been answered yet' }).waitFor();
-  await page.locator('#members', { hasText: 'not well' }).waitFor();
+test.serial(
+  'where etcd was never there the page says so, and how each member is; a viewer too many is told',
+  async (t) => {
+    await using ui = await open('http://127.0.0.1:1');
+    const { holdfast, page } = ui;
+    await page.locator('#state', { hasText: 'No look has been answered yet' }).waitFor();
+    await page.locator('#members', { hasText: 'not well' }).waitFor();
 
-  const url = holdfast.out.trim();
-  const others = Array.from({ length: 31 }, () => get(`${url}events`).on('error', () => {}));
-  await Promise.all(others.map((asking) => once(asking, 'response')));
-  const other = await page.context().newPage();
-  await other.goto(url);
-  await other.locator('#state[data-state=lost]', { hasText: 'too many' }).waitFor();
-  t.is(await stateOf(page), 'stale');
-});
+    const url = holdfast.out.trim();
+    const others = Array.from({ length: 31 }, () => get(`${url}events`).on('error', () => {}));
+    await Promise.all(others.map((asking) => once(asking, 'response')));
+    const other = await page.context().newPage();
+    await other.goto(url);
+    await other.locator('#state[data-state=lost]', { hasText: 'too many' }).waitFor();
+    t.is(await stateOf(page), 'stale');
+  },
+);
 
-test('values are shown where that was asked for, without the page being one of the instances that serve them', async (t) => {
-  await using server = await EtcdServer.start();
-  await using clients = new Clients();
-  const one = await clients.connect(server.endpoint, { instanceId: 'one' });
-  const config = one.config('limits');
-  await config.ready();
-  await config.set({ perMinute: 100 });
-  await one.election('reporter').campaign({ value: 'http://one' });
-  await using ui = await open(server.endpoint, '--values', '--instance-id', 'page');
-  const { page } = ui;
-  await page.locator('#configs code', { hasText: '{"perMinute":100}' }).waitFor();
-  await page.locator('#queues code', { hasText: 'http://one' }).waitFor();
-  await config.set({ perMinute: 50 });
-  await page.locator('#configs code', { hasText: '{"perMinute":50}' }).waitFor();
-  await page.locator('#configs .badge', { hasText: 'one serves 2' }).waitFor();
-  t.is(await page.locator('#configs .badge').count(), 1);
-});
+test.serial(
+  'values are shown where that was asked for, without the page being one of the instances that serve them',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    await using clients = new Clients();
+    const one = await clients.connect(server.endpoint, { instanceId: 'one' });
+    const config = one.config('limits');
+    await config.ready();
+    await config.set({ perMinute: 100 });
+    await one.election('reporter').campaign({ value: 'http://one' });
+    await using ui = await open(server.endpoint, '--values', '--instance-id', 'page');
+    const { page } = ui;
+    await page.locator('#configs code', { hasText: '{"perMinute":100}' }).waitFor();
+    await page.locator('#queues code', { hasText: 'http://one' }).waitFor();
+    await config.set({ perMinute: 50 });
+    await page.locator('#configs code', { hasText: '{"perMinute":50}' }).waitFor();
+    await page.locator('#configs .badge', { hasText: 'one serves 2' }).waitFor();
+    t.is(await page.locator('#configs .badge').count(), 1);
+  },
+);
 
-test('a page that others could read is refused unless it is under TLS or that is said', async (t) => {
+test.serial('a page that others could read is refused unless it is under TLS or that is said', async (t) => {
   const refused = async (...words: string[]): Promise<string> => {
     await using holdfast = new HoldfastProcess(['ui', ...words], {});
     const { code, err } = await holdfast.ended;

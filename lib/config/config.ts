@@ -117,7 +117,7 @@ export class Config<Input, Output> implements AsyncDisposable {
 
   /**
    * The entry from memory; no I/O. `undefined`: known to be absent, and there is no fallback. Where there is none, throws
-   * CoordinationUnavailableError while nothing is known, and ConfigInvalidError while the only version that is known is one that this process
+   * CoordinationUnavailableError while nothing is known, and ConfigInvalidError while nothing was ever known but a version that this process
    * refuses; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
    */
   get(): ConfigEntry<Output> | undefined {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { listen, type StuckEvent } from '../runtime/diagnostics.ts';
 import { leaseHex, queueSegment } from '../session/keyspace.ts';
+import type { Transaction } from '../store/store.ts';
 import { VirtualWorld } from '../testing/virtual-world.ts';
 
 const CALL = { timeoutMs: 1_000 };
@@ -21,11 +22,11 @@ test('who waits behind the same holder at two looks warns of it by name, ever le
 
   await world.advance(60_000);
   t.is(lines().length, 0, 'one look says nothing about the time between');
-  await world.advance(31_000);
-  t.like(lines()[0]?.fields, { kind: 'lock', name: 'held', instanceId: 'one', waitedMs: 90_000 });
+  await world.advance(40_000);
+  t.like(lines()[0]?.fields, { kind: 'lock', name: 'held', instanceId: 'one' });
   t.regex(lines()[0]?.message ?? '', /in front now as before is one, who asked for it at/);
   t.like(events[0], { kind: 'lock', is: 'held-long', lease: one.coordinator.session?.lease });
-  await world.advance(860_000);
+  await world.advance(920_000);
   t.is(lines().length, 4);
 
   await world.settle(held.release());
@@ -39,10 +40,10 @@ test('a waiter behind holders that change warns of none', async (t) => {
   const [one, two, three] = [await world.connect(), await world.connect(), await world.connect()];
   let held = await world.settle(one.coordinator.lock('a', { handoff: false }).acquire());
   const next = [two, three].map(({ coordinator }) => coordinator.lock('a', { handoff: false }).acquire());
-  await world.advance(31_000);
+  await world.advance(35_000);
   await world.settle(held.release());
   held = await world.settle(next[0] as Promise<typeof held>);
-  await world.advance(60_000);
+  await world.advance(55_000);
   t.deepEqual(world.runtime.logger.of('queue.held-long'), []);
   await world.settle(held.release());
   t.true((await world.settle(next[1] as Promise<typeof held>)).isHeld());
@@ -64,7 +65,7 @@ test('a key whose session is gone is called a zombie, with what removes it; one 
       .election(name)
       .campaign()
       .catch(() => {});
-  await world.advance(91_000);
+  await world.advance(105_000);
   const lines = world.runtime.logger.of('queue.zombie');
   t.is(lines.length, 1);
   t.like(lines[0]?.fields, { kind: 'election', name: 'reporter', lease: '4d' });
@@ -85,15 +86,19 @@ test('a look costs two calls however many stand in front', async (t) => {
     .lock('long')
     .acquire()
     .catch(() => {});
-  await world.advance(29_000);
+  await world.advance(1_000);
+  const { revision } = world.cluster;
+  /* Its own point of time between 30 and 45 s. */
+  const lookMs = 30_000 * (1 + Number(revision % 64n) / 128);
+  await world.advance(lookMs - 2_000);
   let calls = 0;
-  store.faults.onRequest(({ method }) => {
-    if (method === 'transact') calls += 1;
+  store.faults.onRequest((call) => {
+    if (call.method === 'transact' && (isLook(call.transaction) || asksForNames(call.transaction))) calls += 1;
     return undefined;
   });
   await world.advance(2_000);
   t.is(calls, 2);
-  await world.advance(60_000);
+  await world.advance(2 * lookMs);
   t.like(world.runtime.logger.of('queue.held-long')[0]?.fields, { lease: leaseHex(100n) });
 });
 
@@ -114,8 +119,31 @@ test('an outage between two looks says nothing about who stood there', async (t)
   undo();
   await world.advance(90_000);
   t.deepEqual(world.runtime.logger.of('queue.held-long'), []);
-  await world.advance(300_000);
+  await world.advance(330_000);
   t.true(world.runtime.logger.of('queue.held-long').length > 0);
+});
+
+test('those who came together do not look together', async (t) => {
+  const world = new VirtualWorld();
+  const one = await world.connect();
+  await world.settle(one.coordinator.lock('a').acquire());
+  const others: Awaited<ReturnType<typeof world.connect>>[] = [];
+  for (let count = 0; count < 8; count += 1) others.push(await world.connect());
+  for (const { coordinator } of others)
+    void coordinator
+      .lock('a')
+      .acquire()
+      .catch(() => {});
+  await world.advance(1_000);
+  const looks = new Set<number>();
+  for (const { store } of others) {
+    store.faults.onRequest((call) => {
+      if (call.method === 'transact' && isLook(call.transaction)) looks.add(world.runtime.clock.now().monotonicMs);
+      return undefined;
+    });
+  }
+  await world.advance(50_000);
+  t.is(looks.size, 8);
 });
 
 test('work that goes on after its lock was lost is told of, and work that ends in time is not', async (t) => {
@@ -139,4 +167,15 @@ test('work that goes on after its lock was lost is told of, and work that ends i
 
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+}
+
+/** Who stands in front is asked for with a limit, and nothing else is. */
+function isLook({ then, otherwise = [] }: Transaction): boolean {
+  return [...then, ...otherwise].some((operation) => operation.type === 'range' && operation.limit === 16);
+}
+
+function asksForNames({ then }: Transaction): boolean {
+  return then.every(
+    (operation) => operation.type === 'range' && 'key' in operation && operation.key.includes('/session/'),
+  );
 }

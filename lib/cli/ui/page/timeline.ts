@@ -43,18 +43,25 @@ export function drawElections(elections: readonly ShownElection[], period: Perio
       drawBars(child(item, 'ul', 'terms'), terms, period);
       const details = child(item, 'details');
       setText(child(details, 'summary'), `${terms.length} ${terms.length === 1 ? 'term' : 'terms'} seen`);
-      drawList(
-        child(details, 'ol'),
-        terms.toReversed(),
-        ({ token }) => token,
-        'li',
-        (line, term) => {
-          setText(line, textOf(term, period.untilMs));
-        },
-      );
+      const drawTerms = (): void => drawLines(child(details, 'ol'), terms, period.untilMs);
+      /* Of hundreds of elections few are looked into. */
+      details.ontoggle = drawTerms;
+      if (details.open) drawTerms();
     },
   );
   drawCount(list, elections.length);
+}
+
+function drawLines(list: HTMLElement, terms: readonly ShownTerm[], knownUntilMs: number): void {
+  drawList(
+    list,
+    terms.toReversed(),
+    ({ token }) => token,
+    'li',
+    (line, term) => {
+      setText(line, textOf(term, knownUntilMs));
+    },
+  );
 }
 
 function drawBars(list: HTMLElement, terms: readonly ShownTerm[], { sinceMs, untilMs }: Period): void {
