@@ -162,7 +162,7 @@ export abstract class Lockable<Held> {
   async #run<T>(tenure: Tenure, work: (held: Held) => Promise<T> | T): Promise<T> {
     const holding = { queue: this.#queue, prefix: this.contest.identity.prefix, tenure };
     const holdings = [...(underLock.get() ?? []), holding];
-    const stop = warnOfOverrun(this.#runtime, this.contest.identity.name, tenure);
+    const stop = warnOfOverrun(this.#runtime, this.contest.identity.name, tenure, this.#queue.closing);
     const { result, loss } = await this.contest.conduct(tenure, () =>
       underLock.run(holdings, () => work(this.wrap(tenure))),
     );

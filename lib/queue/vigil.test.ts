@@ -146,6 +146,20 @@ test('those who came together do not look together', async (t) => {
   t.is(looks.size, 8);
 });
 
+test('work that is stuck does not keep the process of a closed coordinator: close tells of it', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect();
+  for (const name of ['lost before', 'lost after']) void coordinator.lock(name).with(() => new Promise(() => {}));
+  await world.advance(100);
+  const lost = coordinator.session?.lease;
+  await world.settle(store.revoke(BigInt(`0x${lost}`), CALL));
+  await world.advance(100);
+  await world.settle(coordinator.close({ drainMs: 1_000 }));
+  await world.advance(60_000);
+  t.deepEqual(world.runtime.logger.of('tenure.stuck'), []);
+  t.is(world.runtime.clock.pendingTimers, 0, 'no timer is left');
+});
+
 test('work that goes on after its lock was lost is told of, and work that ends in time is not', async (t) => {
   const world = new VirtualWorld();
   const { coordinator, store } = await world.connect();
