@@ -66,7 +66,8 @@ function drawLines(list: HTMLElement, terms: readonly ShownTerm[], knownUntilMs:
 
 function drawBars(list: HTMLElement, terms: readonly ShownTerm[], { sinceMs, untilMs }: Period): void {
   list.setAttribute('aria-hidden', 'true');
-  const visible = terms.filter(({ toMs = untilMs }) => toMs > sinceMs);
+  /* Also one that a single look has seen. */
+  const visible = terms.filter(({ toMs = untilMs }) => toMs >= sinceMs);
   const share = (ms: number): number =>
     (100 * (Math.min(Math.max(ms, sinceMs), untilMs) - sinceMs)) / (untilMs - sinceMs);
   drawList(
