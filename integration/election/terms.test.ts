@@ -18,6 +18,11 @@ const a = term('a', 1n, 0, 3_600, { toldAt: 3_700, endedAt: 3_800 });
 const b = term('b', 2n, 4_500, 9_000, { toldAt: 9_010, endedAt: 9_100 });
 const c = term('c', 3n, 9_200, 20_000);
 
+/* etcd has taken the lease of the first by mistake, and with it that of the second, which knows it an event later. */
+const hit = term('a', 1n, 0, 1_900);
+const successor = term('c', 3n, 2_000, 20_000);
+const passing = term('b', 2n, 2_004, 2_005, { toldAt: 2_005, toldWhy: 'Error: the session key was deleted' });
+
 const right: readonly [string, readonly Term[], readonly Incident[], number][] = [
   ['one term after another', [a, b, c], [incident('expires', 1n, 1_000)], 3_500],
   ['whatever order they are told in', [c, a, b], [incident('expires', 1n, 1_000, { hears: true })], 3_500],
@@ -31,6 +36,12 @@ const right: readonly [string, readonly Term[], readonly Incident[], number][] =
   ['a leader that stays through an outage', [b], [incident('may stay', 2n, 5_000)], 0],
   ['a leader that goes in an outage', [a, b], [incident('may stay', 1n, 3_000)], 1_500],
   ['a leader whom etcd deposes', [b, { ...c, from: 8_800 }], [incident('may be deposed', 2n, 5_000)], 0],
+  [
+    'a term between two leases that etcd took by mistake',
+    [hit, successor, passing],
+    [incident('may be deposed', 1n, 1_000)],
+    1_000,
+  ],
   ['an outage that outlasts the belief', [a, b], [incident('expires', 1n, 1_000, { backAt: 4_400 })], 100],
 ];
 for (const [what, terms, incidents, tookMs] of right) {
@@ -57,6 +68,30 @@ const wrong: readonly [string, RegExp, readonly Term[], readonly Incident[]][] =
     /Two leaders/,
     [a, b, { ...c, from: 8_900 }],
     [incident('is deposed', 1n, 1_000)],
+  ],
+  [
+    'a term between two leases that nobody took by mistake',
+    /is not above/,
+    [hit, successor, passing],
+    [incident('may stay', 1n, 1_000)],
+  ],
+  [
+    'a term before etcd took a lease by mistake',
+    /is not above/,
+    [hit, successor, passing],
+    [incident('may be deposed', 1n, 2_500)],
+  ],
+  [
+    'a term that lasts for longer than a delivery though its lease was taken',
+    /is not above/,
+    [hit, successor, { ...passing, to: 2_300 }],
+    [incident('may be deposed', 1n, 1_000)],
+  ],
+  [
+    'a term that lost its lease otherwise',
+    /is not above/,
+    [hit, successor, { ...passing, toldWhy: 'Error: no renewal was answered' }],
+    [incident('may be deposed', 1n, 1_000)],
   ],
   ['a token that falls', /is not above/, [a, { ...b, token: 1n }], []],
   ['a token that is given twice', /is not above/, [b, { ...c, token: 2n }], []],
