@@ -82,6 +82,11 @@ export function showInstant(instant: Date): string {
   return instant.toISOString().replace('T', ' ').replace('.000', '');
 }
 
+/** `12 MiB` */
+export function showSize(bytes: number): string {
+  return `${Math.round(bytes / 1024 / 1024)} MiB`;
+}
+
 /** `3s`, `2m 5s`, `1h 2m`: for people, in the two units that matter. */
 export function showDuration(ms: number): string {
   if (!Number.isFinite(ms)) return 'for ever';

@@ -5,7 +5,7 @@ import { client } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { Members, type MemberReport } from './members.ts';
-import { oneLine, showDuration, type Output } from './output.ts';
+import { oneLine, showDuration, showSize, type Output } from './output.ts';
 
 /** How often `--watch` looks, in milliseconds: one transaction each. */
 const LOOK_MS = 1_000;
@@ -91,7 +91,7 @@ function showMembers(members: readonly MemberReport[], output: Output): void {
       if (!member.answers)
         return [member.endpoint, '', output.styled('red', oneLine(`does not answer: ${member.why}`))];
       if (!member.isTold) return [member.endpoint, '', 'answers; how it is it tells root alone'];
-      const size = `${Math.round(member.dbSizeBytes / 1024 / 1024)} MiB`;
+      const size = showSize(member.dbSizeBytes);
       return [
         member.endpoint,
         member.version,

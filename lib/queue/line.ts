@@ -218,15 +218,15 @@ export class Line {
     }
   }
 
+  /** Of whom nobody is in the way nothing is to be watched. */
   async #turnOf(ticket: Ticket): Promise<void> {
+    if (!ticket.isContended) return ticket.turn();
+    const { name: shown, prefix: queue, rivals = queue, isForShort } = this.#identity;
+    const { createRevision } = ticket.life;
     const over = new AbortController();
-    if (ticket.isContended) {
-      const { name: shown, prefix: queue, rivals = queue, isForShort } = this.#identity;
-      const { createRevision } = ticket.life;
-      void keepVigil(this.#context, { shown, queue, rivals, createRevision, isForShort }, over.signal);
-    }
+    void keepVigil(this.#context, { shown, queue, rivals, createRevision, isForShort }, over.signal);
     try {
-      await ticket.turn();
+      return await ticket.turn();
     } finally {
       over.abort();
     }

@@ -1,7 +1,7 @@
-import type { ConfigEntry } from '../../config/config-entry.ts';
 /**
  * A worker of the demo, a process of its own: what a service does with holdfast. The rest of the folder makes trouble for it, and looks.
  */
+import type { ConfigEntry } from '../../config/config-entry.ts';
 import type { Config } from '../../config/config.ts';
 import type { Json } from '../../config/schema.ts';
 import { createCoordinator, type Coordinator } from '../../coordinator.ts';

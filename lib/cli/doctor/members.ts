@@ -1,4 +1,5 @@
 import type { MemberReport } from '../members.ts';
+import { showSize } from '../output.ts';
 import type { Finding } from './finding.ts';
 import { judgeVersion } from './servers.ts';
 
@@ -39,7 +40,7 @@ function judgeMember(member: MemberReport): readonly Finding[] {
     return [{ about: 'members', level: 'warning', fact: `${endpoint} does not answer: ${member.why}` }];
   if (!member.isTold) return [untold(endpoint)];
   const { version, dbSizeBytes, hasLeader } = member;
-  const mib = Math.round(dbSizeBytes / 1024 / 1024);
+  const size = showSize(dbSizeBytes);
   const leader: Finding = {
     about: 'leader',
     level: 'problem',
@@ -51,10 +52,10 @@ function judgeMember(member: MemberReport): readonly Finding[] {
       ? {
           about: 'space',
           level: 'warning',
-          fact: `the database of ${endpoint} has ${mib} MiB; etcd's default quota is 2,048`,
+          fact: `the database of ${endpoint} has ${size}; etcd's default quota is 2,048`,
           advice: 'Compact and defragment, and find out who writes so much.',
         }
-      : { about: 'space', level: 'fine', fact: `the database of ${endpoint} has ${mib} MiB` };
+      : { about: 'space', level: 'fine', fact: `the database of ${endpoint} has ${size}` };
   return [...judgeVersion(endpoint, version), ...(hasLeader ? [] : [leader]), space];
 }
 

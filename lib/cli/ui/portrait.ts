@@ -1,6 +1,7 @@
 import type { Contender } from '../../queue/inspect.ts';
 import type { Survey, SurveyedConfig, SurveyedQueue } from '../../survey/survey.ts';
 import type { MemberReport } from '../members.ts';
+import { showSize } from '../output.ts';
 import type { ShownConfig, ShownContender, ShownElection, ShownMember, ShownQueue, View } from './view.ts';
 
 /** Of a value so much is shown, in characters. */
@@ -95,7 +96,7 @@ export function shownMember(member: MemberReport): ShownMember {
   const { endpoint } = member;
   if (!member.answers) return { endpoint, isWell: false, about: member.why };
   if (!member.isTold) return { endpoint, isWell: true, about: 'answers; how it is it tells root alone' };
-  const size = `${Math.round(member.dbSizeBytes / 1024 / 1024)} MiB`;
+  const size = showSize(member.dbSizeBytes);
   return {
     endpoint,
     isWell: member.hasLeader,
