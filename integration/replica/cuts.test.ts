@@ -13,8 +13,12 @@ for (const version of ['3.4', '3.5.30'] as const) {
         const report = await followAcrossCuts(version, seed, 5_000, (line) => t.log(line));
         t.log(report);
         t.true(report.events >= 5_000 && report.failedWrites > 0);
-        for (const resyncs of report.resyncs)
+        for (const [index, resyncs] of report.resyncs.entries()) {
           t.true(resyncs >= 3, 'a compaction and two restores cannot be told as events');
+          /* Fewer than resyncs where a watch stayed away from one to the next: what each said leads on from the one before. */
+          const gaps = report.gaps[index] ?? 0;
+          t.true(gaps >= 1 && gaps <= resyncs);
+        }
       },
     );
   }

@@ -17,8 +17,10 @@ export interface CutsReport {
   readonly events: number;
   readonly faults: number;
   readonly failedWrites: number;
-  /** For each reader, how often it announced a resync. */
+  /** For each cache, how often it listed again. */
   readonly resyncs: readonly number[];
+  /** For each cache, how many gaps its reader was told of: one for resyncs with no event between them. */
+  readonly gaps: readonly number[];
   readonly tookMs: number;
 }
 
@@ -259,10 +261,12 @@ class Run {
     const { timelines } = this.#history;
     const last = stateOf(timelines.at(-1) ?? []);
     const resyncs: number[] = [];
+    const gaps: number[] = [];
     for (const { told, caches, backwards } of this.#readers) {
       if (backwards.length > 0) throw new Error(`What was served went back: ${backwards.join(', ')}`);
       for (const [index, cache] of caches.entries()) {
-        resyncs.push(checkTold(told[index] ?? [], timelines));
+        resyncs.push(cache.stats().resyncs);
+        gaps.push(checkTold(told[index] ?? [], timelines));
         for (const [key, value] of last) {
           if (brief(cache.get(key)?.value ?? '') !== value) throw new Error(`${key} is not ${value}`);
         }
@@ -270,6 +274,6 @@ class Run {
       }
     }
     const events = new Set(timelines.flat()).size;
-    return { events, faults: this.#faults, failedWrites: this.#failed, resyncs };
+    return { events, faults: this.#faults, failedWrites: this.#failed, resyncs, gaps };
   }
 }
