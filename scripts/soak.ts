@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { readEvidence } from '../integration/torture/archive.ts';
 import { floorsFor, shortfalls } from '../integration/torture/floors.ts';
 import { growthOf, judgeGrowth, type Growth } from '../integration/torture/growth.ts';
-import { lineOf, linesOf, reportOf } from '../integration/torture/printout.ts';
+import { lineOf, linesOf } from '../integration/torture/printout.ts';
+import { reportOf } from '../integration/torture/report.ts';
 import { torture } from '../integration/torture/torture.ts';
 
 const { values } = parseArgs({

@@ -11,7 +11,8 @@ import { parseArgs } from 'node:util';
 import { readEvidence } from '../integration/torture/archive.ts';
 import { canary, linesOfCanary, weaknesses } from '../integration/torture/canary.ts';
 import { floorsFor, MATRIX, shortfalls, withAuthentication } from '../integration/torture/floors.ts';
-import { lineOf, linesOf, reportOf } from '../integration/torture/printout.ts';
+import { lineOf, linesOf } from '../integration/torture/printout.ts';
+import { reportOf } from '../integration/torture/report.ts';
 import { torture } from '../integration/torture/torture.ts';
 
 const { values } = parseArgs({

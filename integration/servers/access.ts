@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { CertificateAuthority, type IssuedCertificate } from './certificates.ts';
-import type { EtcdServer } from './etcd-server.ts';
 
 // HOLDFAST_TEST_ACCESS=restricted: every etcd of the integration tests serves over TLS, demands a certificate of its clients, and asks who is
 // there.
@@ -85,14 +84,20 @@ export function userOf(namespace: string = NAMESPACE): string | undefined {
   return certificates === undefined ? undefined : `${namespace}:${PASSWORD}`;
 }
 
+/** A server whose users are made: an EtcdServer. */
+interface Administered {
+  /** Repeats an etcdctl until it succeeds, or is refused in words that say that it was `done`. */
+  insist(command: readonly string[], options: { readonly done: RegExp }): Promise<string>;
+}
+
 /** Makes root and the users of namespaces, and has the cluster ask who is there. */
-export async function lockUp(server: EtcdServer, namespaces: readonly string[]): Promise<void> {
+export async function lockUp(server: Administered, namespaces: readonly string[]): Promise<void> {
   await addUsers(server, namespaces);
   await askWhoIsThere(server);
 }
 
 /** Makes root, and for each namespace the user that the recipe makes. */
-export async function addUsers(server: EtcdServer, namespaces: readonly string[]): Promise<void> {
+export async function addUsers(server: Administered, namespaces: readonly string[]): Promise<void> {
   const commands = await recipe();
   const making = namespaces.map(async (namespace) => {
     for (const command of commands) {
@@ -106,12 +111,12 @@ export async function addUsers(server: EtcdServer, namespaces: readonly string[]
 }
 
 /** From now on. etcdctl makes the role of root by itself. */
-export async function askWhoIsThere(server: EtcdServer): Promise<void> {
+export async function askWhoIsThere(server: Administered): Promise<void> {
   await insist(server, ['auth', 'enable']);
 }
 
 /** A cluster that has just started may be without a leader again. A command whose answer was lost has been done when it is refused. */
-async function insist(server: EtcdServer, command: readonly string[]): Promise<void> {
+async function insist(server: Administered, command: readonly string[]): Promise<void> {
   await server.insist(command, { done: /already exists/ });
 }
 

@@ -1,6 +1,6 @@
 import { coveredOf, leaseFaultsMet } from './coverage.ts';
 import { workloads, type Workload } from './history.ts';
-import type { TortureReport } from './printout.ts';
+import type { TortureReport } from './report.ts';
 
 /**
  * How much a run has to do, to count: without violations is also who did nothing. Each figure is between a half and a tenth of

@@ -5,7 +5,7 @@ import { floorsFor, MATRIX, shortfalls, withAuthentication } from './floors.ts';
 import { growthOf, judgeGrowth } from './growth.ts';
 import { workloads, type Exclusive, type History, type HistoryEvent } from './history.ts';
 import { judge, judgeRecovery, judgeStops, type Evidence } from './judgement.ts';
-import { reportOf } from './printout.ts';
+import { reportOf } from './report.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
 import { longestWaitMs, waitsOf } from './starvation.ts';
 import type { LoggedEvent } from './store-log.ts';

@@ -16,19 +16,13 @@ import { rangeThroughRaft } from '../store/through-raft.ts';
 import type { KeyLife } from '../store/until-deleted.ts';
 import { whileAlive, withdraw, type Departure } from './departure.ts';
 import { readEpoch } from './epoch.ts';
-import type { TicketContext } from './ticket-context.ts';
+import type { SlotOptions, TicketContext } from './ticket-context.ts';
 
 /** Our place in the queue. */
 export interface Place extends KeyLife {
   readonly queue: string;
   readonly session: Session;
   readonly value: string;
-}
-
-export interface SlotOptions {
-  /** The prefix of their keys, which are numbered from 0. */
-  readonly prefix: string;
-  readonly count: number;
 }
 
 /** The slot of one place. */

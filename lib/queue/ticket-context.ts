@@ -5,7 +5,6 @@ import type { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Lookout } from './lookout.ts';
-import type { SlotOptions } from './slots.ts';
 
 /** What a ticket needs of its coordinator. */
 export interface TicketContext {
@@ -18,6 +17,13 @@ export interface TicketContext {
   /** A call failed: find out whether there is contact, and wait until there is. Ends when the session does. */
   readonly contact: (session: Session, error: StoreError) => Promise<void>;
   readonly giveUp: (session: Session, reason: Error) => void;
+}
+
+/** Of a queue that several may have at once. */
+export interface SlotOptions {
+  /** The prefix of their keys, which are numbered from 0. */
+  readonly prefix: string;
+  readonly count: number;
 }
 
 /** What a ticket is to know of its queue. */

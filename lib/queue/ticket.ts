@@ -29,8 +29,8 @@ import type { KeyLife } from '../store/until-deleted.ts';
 import { erase, settle, withdraw, type Departure } from './departure.ts';
 import { Entry } from './entry.ts';
 import { watchHeldKeys } from './held-keys.ts';
-import { Slot, type SlotOptions } from './slots.ts';
-import type { TicketContext, TicketQueue } from './ticket-context.ts';
+import { Slot } from './slots.ts';
+import type { SlotOptions, TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
 
 /** Made once: an error looks at the stack, which would be a good part of a release. */

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type CoordinatorOptions } from '../../../lib/index.ts';
 import { killAtExit } from '../../servers/server-process.ts';
-import { type GuardedCounter } from './guarded-counter.ts';
 import {
   failureOf,
   OpenCalls,
@@ -13,15 +12,20 @@ import {
   type ToClient,
 } from './messages.ts';
 
+/** What its commands read and write: a GuardedCounter. */
+interface Counter {
+  ask(client: ClientProcess, question: Question): number | undefined;
+}
+
 /** A worker in a process of its own, with one coordinator. It can be paused and killed as machines do it to processes. */
 export class ClientProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #counter: GuardedCounter | undefined;
+  readonly #counter: Counter | undefined;
   readonly #calls = new OpenCalls();
   readonly #spinning: Promise<void>;
   #noteSpinning: () => void = () => {};
 
-  private constructor(options: CoordinatorOptions, counter: GuardedCounter | undefined) {
+  private constructor(options: CoordinatorOptions, counter: Counter | undefined) {
     const script = fileURLToPath(new URL('./client.js', import.meta.url));
     this.#counter = counter;
     /* Bigints pass as they are. */
@@ -35,7 +39,7 @@ export class ClientProcess implements AsyncDisposable {
   }
 
   /** Starts one that has its session. `counter` is what its commands read and write. */
-  static async start(options: CoordinatorOptions, counter?: GuardedCounter): Promise<ClientProcess> {
+  static async start(options: CoordinatorOptions, counter?: Counter): Promise<ClientProcess> {
     const client = new ClientProcess(options, counter);
     await client.call('ready');
     return client;

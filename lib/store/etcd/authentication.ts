@@ -1,8 +1,8 @@
-import { Metadata } from '@grpc/grpc-js';
 import { expectText } from '../../arguments.ts';
 import type { StoreError } from '../store-error.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
+import { credentialsOf, type Credentials } from './credentials.ts';
 import { classify, type GrpcStatus } from './grpc-errors.ts';
 import type { OpenCalls } from './open-calls.ts';
 
@@ -13,12 +13,6 @@ export interface AuthOptions {
 
 /** How long a member may take to check a password, which costs it some effort on purpose. */
 const ASK_TIMEOUT_MS = 5_000;
-
-/** A token, if there is one, and the metadata that carries it. */
-export interface Credentials {
-  readonly token: string | undefined;
-  readonly metadata: Metadata;
-}
 
 /**
  * Who we are to etcd: a token that is got for user and password with the first call, sent with every call and stream, and renewed when
@@ -109,14 +103,6 @@ export class Authentication {
     this.#isDoubted = false;
     return (this.#credentials = credentialsOf(token));
   }
-}
-
-/** "hasleader": a member that has lost the cluster refuses at once, and ends its streams, instead of being silent. */
-function credentialsOf(token: string | undefined): Credentials {
-  const metadata = new Metadata();
-  metadata.set('hasleader', 'true');
-  if (token !== undefined) metadata.set('token', token);
-  return { token, metadata };
 }
 
 function isNotEnabled(status: GrpcStatus): boolean {

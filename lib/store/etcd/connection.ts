@@ -1,6 +1,6 @@
 import { StoreError } from '../store-error.ts';
-import type { Credentials } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
+import type { Credentials } from './credentials.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Line, UnaryCall } from './line.ts';
 import type { UnaryMethod, UnaryMethods } from './protocol.ts';

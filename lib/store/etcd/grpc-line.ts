@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { elapsedMs, type Clock, type Instant } from '../../runtime/clock.ts';
 import { StoreError } from '../store-error.ts';
-import type { Credentials } from './authentication.ts';
+import type { Credentials } from './credentials.ts';
 import { Dialer } from './dialer.ts';
 import type { Endpoint } from './endpoints.ts';
 import { LARGEST_ANSWER_BYTES, PING_EVERY_MS, PING_TIMEOUT_MS, REDIAL } from './limits.ts';

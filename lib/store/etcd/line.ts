@@ -1,5 +1,5 @@
 import type { StoreError } from '../store-error.ts';
-import type { Credentials } from './authentication.ts';
+import type { Credentials } from './credentials.ts';
 import type { GrpcStatus } from './grpc-errors.ts';
 import type { UnaryMethod, UnaryMethods } from './protocol.ts';
 

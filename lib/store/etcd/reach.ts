@@ -1,7 +1,8 @@
 import { StoreError } from '../store-error.ts';
-import type { Authentication, Credentials } from './authentication.ts';
+import type { Authentication } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
+import type { Credentials } from './credentials.ts';
 import { isMemberSuspect } from './grpc-errors.ts';
 import type { Line } from './line.ts';
 import type { Members } from './members.ts';

@@ -2,9 +2,10 @@ import { status as Status, type ClientDuplexStream, type Metadata, type ServiceE
 import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse } from 'etcd3';
 import { Bulkhead } from '../../resilience/bulkhead.ts';
 import type { CallOptions, LeaseResponse } from '../store.ts';
-import type { Authentication, Credentials } from './authentication.ts';
+import type { Authentication } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
 import type { Connection } from './connection.ts';
+import type { Credentials } from './credentials.ts';
 import { classify, isMemberSuspect, isStaleToken, type GrpcStatus } from './grpc-errors.ts';
 import type { GrpcLine } from './grpc-line.ts';
 import type { Members } from './members.ts';

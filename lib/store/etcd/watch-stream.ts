@@ -2,8 +2,8 @@ import { status as Status, type ClientDuplexStream, type ServiceError } from '@g
 import type { IWatchRequest, IWatchResponse } from 'etcd3';
 import { StoreError } from '../store-error.ts';
 import type { WatchRequest } from '../store.ts';
-import type { Credentials } from './authentication.ts';
 import type { Connection } from './connection.ts';
+import type { Credentials } from './credentials.ts';
 import { classify, type GrpcStatus } from './grpc-errors.ts';
 import type { GrpcLine } from './grpc-line.ts';
 import { RevisionBatches, type SizedBatch } from './revision-batches.ts';
