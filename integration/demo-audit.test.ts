@@ -1,7 +1,7 @@
 import test from 'ava';
 import { OPENING_BALANCE, type Applied } from '../examples/demo/accounts.ts';
 import { audit, replay, type Evidence } from '../examples/demo/audit.ts';
-import type { Answers } from '../examples/demo/pace-audit.ts';
+import type { Answers } from '../examples/demo/evidence.ts';
 import type { RolloutReport } from '../lib/index.ts';
 import { answered, honest, jobs, ms } from './demo-evidence.ts';
 

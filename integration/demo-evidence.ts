@@ -1,8 +1,9 @@
 /** What an honest run of the demo leaves behind, for tests to corrupt. */
 import { OPENING_BALANCE, type Applied } from '../examples/demo/accounts.ts';
 import type { Evidence } from '../examples/demo/audit.ts';
+import type { Answers } from '../examples/demo/evidence.ts';
 import type { Transfer } from '../examples/demo/jobs.ts';
-import type { Answers, PaceEvidence } from '../examples/demo/pace-audit.ts';
+import type { PaceEvidence } from '../examples/demo/pace-audit.ts';
 import type { StatementEvidence } from '../examples/demo/statement-audit.ts';
 import type { Start } from '../examples/demo/statement.ts';
 import type { RunRecord } from '../lib/index.ts';

@@ -3,21 +3,12 @@
  * workers believe. Each finding can fail, and does without fencing: see integration/demo-audit.test.ts.
  */
 import { OPENING_BALANCE, type Applied, type Posting } from './accounts.ts';
+import { lengthMs, type Refusal } from './evidence.ts';
 import { finding, type Finding } from './finding.ts';
 import { accountsOf, type Transfer } from './jobs.ts';
-import { lengthMs } from './outage.ts';
 import { auditPace, type PaceEvidence } from './pace-audit.ts';
 import { auditStatements, type StatementEvidence } from './statement-audit.ts';
 import { money, seconds } from './timeline.ts';
-
-/** A token that the guard refused. */
-export interface Refusal {
-  readonly worker: string;
-  readonly id: string;
-  readonly account: string;
-  readonly token: bigint;
-  readonly highest: bigint;
-}
 
 export interface Evidence extends PaceEvidence, StatementEvidence {
   readonly jobs: readonly Transfer[];

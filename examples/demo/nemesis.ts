@@ -6,7 +6,8 @@
  * books are asked whether the write was faster. If so it goes on, and the next one is tried.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { etcdIsAway, type Outage } from './outage.ts';
+import type { Outage } from './evidence.ts';
+import { etcdIsAway } from './outage.ts';
 import type { Report } from './reports.ts';
 import type { Stage } from './stage.ts';
 import { describe, overtakes, type Stopped } from './stopped-holder.ts';

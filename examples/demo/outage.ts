@@ -1,25 +1,16 @@
 /** Act 3: etcd is away. Nothing is granted, reads go on from memory and say how old they are, and everybody goes on when it is back. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lengthMs, type Outage } from './evidence.ts';
 import type { Said } from './roll-call.ts';
 import type { Stage } from './stage.ts';
 import { names, tokens } from './stopped-holder.ts';
 import { count, seconds } from './timeline.ts';
-
-export interface Outage {
-  /** On the machine's monotonic clock, in nanoseconds. */
-  readonly from: bigint;
-  readonly to: bigint;
-}
 
 /** How long etcd stays away after all workers have noticed. */
 const AWAY_MS = 1_000;
 
 /** Reads turn stale, and live again, within seconds or not at all. */
 const LIMIT_MS = 10_000;
-
-export function lengthMs({ from, to }: Outage): number {
-  return Number(to - from) / 1e6;
-}
 
 export async function etcdIsAway(stage: Stage): Promise<Outage> {
   const { etcd, timeline, reports, dispatcher, rollCall, witness, signal } = stage;

@@ -3,24 +3,10 @@
  * was honest, above all while etcd was away. Pure functions, as in audit.ts.
  */
 import type { RolloutReport } from 'holdfast';
+import { lengthMs, type Answers, type Configured, type Outage } from './evidence.ts';
 import { finding, type Finding } from './finding.ts';
-import { lengthMs, type Outage } from './outage.ts';
 import { LIVE_MS } from './pace.ts';
-import type { Stretch } from './quotes.ts';
 import { count, seconds } from './timeline.ts';
-
-/** What a worker answered from memory. */
-export interface Answers extends Stretch {
-  readonly worker: string;
-}
-
-/** A worker works by a version from here on. */
-export interface Configured {
-  readonly worker: string;
-  readonly version: number;
-  /** On the machine's monotonic clock, in nanoseconds. */
-  readonly at: bigint;
-}
 
 export interface PaceEvidence {
   /** Those who were there from before the outage to the end. */

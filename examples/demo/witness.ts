@@ -1,7 +1,5 @@
 /** Takes down what the audit needs and the books do not hold: who was refused, when locks were granted, and what was read. */
-import type { Refusal } from './audit.ts';
-import type { Outage } from './outage.ts';
-import type { Answers, Configured } from './pace-audit.ts';
+import type { Answers, Configured, Outage, Refusal } from './evidence.ts';
 import type { Reports } from './reports.ts';
 import type { Start } from './statement.ts';
 
