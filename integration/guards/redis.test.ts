@@ -214,10 +214,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       await guard.check(`paused ${name}`, 1n);
       server.pause();
       try {
-        const startedAt = performance.now();
         await t.throwsAsync(guard.set(`paused ${name}`, 'late', 1n), { instanceOf: OutcomeUnknownError });
-        const tookMs = performance.now() - startedAt;
-        t.true(tookMs < 300 + 250, `${tookMs} ms`);
       } finally {
         server.resume();
       }
