@@ -198,22 +198,23 @@ for (const version of etcdVersions) {
     const leader = await cluster.leader();
     const [follower] = (await cluster.followers()) as [EtcdServer];
     cluster.partition(follower);
-    const store = createEtcdStore(systemRuntime(), { endpoints: [leader.endpoint], ...accessTo() });
-    /* etcd keeps 5,000 entries for those that are slow. */
-    for (let written = 0; written < 5_300; written += 100) {
-      const puts = Array.from({ length: 100 }, () =>
-        store.transact({ compare: [], then: [{ type: 'put', key: 'test/key', value: 'many' }] }, { timeoutMs: 10_000 }),
-      );
-      await Promise.all(puts);
+    const endpoints = cluster.members.filter((member) => member !== follower).map(({ endpoint }) => endpoint);
+    const store = createEtcdStore(systemRuntime(), { endpoints, ...accessTo() });
+    const write = (): Promise<unknown> =>
+      store.transact({ compare: [], then: [{ type: 'put', key: 'test/key', value: 'many' }] }, { timeoutMs: 10_000 });
+    /* etcd keeps 5,000 entries for those that are slow. On a busy machine it may change its leader meanwhile, which fails some. */
+    for (let written = 0; written < 5_300;) {
+      const outcomes = await Promise.allSettled(Array.from({ length: 100 }, write));
+      written += outcomes.filter(({ status }) => status === 'fulfilled').length;
     }
     await store.close();
-    await put(leader, 'last');
+    await leader.insist(['put', 'test/key', 'last']);
 
     cluster.heal();
     await knows(follower, 'last');
     const metrics = await follower.metrics();
     const received = [...metrics].find(([sample]) => sample.startsWith('etcd_network_snapshot_receive_success'));
-    t.is(received?.[1], 1);
+    t.true((received?.[1] ?? 0) >= 1);
   });
 }
 
