@@ -181,6 +181,64 @@ test('where the only version is refused and there is no fallback, get says so, a
   t.is(limits.get()?.value.perMinute, 6);
 });
 
+test('that there was none is no longer said once there is a version that is refused: in whatever process, and to whoever watches', async (t) => {
+  const { world, limits } = await ready();
+  const watched = limits.watch();
+  t.is((await world.settle(watched.next())).value, undefined, 'there is none');
+  const kept = (await world.connect()).coordinator.config('limits', {
+    schema: limitsSchema,
+    fallback: { perMinute: 9 },
+  });
+  await world.settle(kept.ready());
+
+  world.cluster.put('test/config/limits', '{"version":1,"value":{"perMinute":"many"}}');
+  await world.advance(10);
+  const later = (await world.connect()).coordinator.config('limits', { schema: limitsSchema });
+  const laterWatched = later.watch();
+  const lateWatched = limits.watch();
+  await world.settle(later.ready());
+  for (const config of [limits, later]) {
+    await world.settle(config.ready());
+    t.throws(() => config.get(), { code: 'CONFIG_INVALID' });
+    await t.throwsAsync(world.settle(config.update(() => ({ perMinute: 1 }))), { code: 'CONFIG_INVALID' });
+  }
+  t.like(kept.get(), { version: 0, value: { perMinute: 9 } });
+
+  await world.settle(limits.set({ perMinute: 6 }));
+  await world.advance(10);
+  for (const entries of [watched, lateWatched, laterWatched]) {
+    t.is((await world.settle(entries.next())).value?.value.perMinute, 6);
+  }
+  await world.settle(limits.delete());
+  await world.advance(10);
+  for (const config of [limits, later]) t.is(config.get(), undefined);
+});
+
+test('a version that is refused after a delete does not bring back what was deleted, nor hide the delete from a slow watcher', async (t) => {
+  const { world, limits } = await ready();
+  await world.settle(limits.set({ perMinute: 5 }));
+  const entries = limits.watch();
+  t.is((await world.settle(entries.next())).value?.version, 1);
+  await world.settle(limits.delete());
+  world.cluster.put('test/config/limits', '{"version":2,"value":{"perMinute":"many"}}');
+  await world.advance(10);
+  t.throws(() => limits.get(), { code: 'CONFIG_INVALID' });
+  t.deepEqual(await world.settle(entries.next()), { done: false, value: undefined });
+});
+
+test('a fallback is shown to a watcher once, whatever is refused', async (t) => {
+  const { world, coordinator } = await ready();
+  const config = coordinator.config('limits', { schema: limitsSchema, fallback: { perMinute: 9 } });
+  await world.settle(config.ready());
+  const entries = config.watch();
+  t.is((await world.settle(entries.next())).value?.version, 0);
+  world.cluster.put('test/config/limits', '{"version":1,"value":{"perMinute":"many"}}');
+  await world.advance(10);
+  t.is((await world.settle(config.watch().next())).value?.version, 0, 'a new watcher');
+  await world.settle(config.set({ perMinute: 6 }));
+  t.is((await world.settle(entries.next())).value?.value.perMinute, 6);
+});
+
 for (const [what, text] of bad) {
   test(`a new version with ${what} never replaces a good one`, async (t) => {
     const { world, limits } = await ready();

@@ -50,10 +50,11 @@ export interface ConfigWriteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is known: nothing yet, or the last good version, or that there is none. */
+/** What is known: nothing yet, or that there is none, or only a version that is not served and why, or the last good version. */
 type Known<T> =
   | { readonly is: 'unknown' }
   | { readonly is: 'absent' }
+  | { readonly is: 'refused'; readonly why: Error }
   | { readonly is: 'good'; readonly entry: Entry<T> };
 
 /** How often `update` calls its function anew when others write in between, and how long it lets them: who is slower would always lose. */
@@ -80,8 +81,6 @@ export class Config<Input, Output> implements AsyncDisposable {
   readonly #unfollow: () => void;
   /** What the entry that is known was made of. */
   #opened: KeyValue | undefined;
-  /** Why the version that stands in the store is not served, if it is not. */
-  #refusal: Error | undefined;
   #isClosed = false;
 
   /** @internal */
@@ -105,8 +104,8 @@ export class Config<Input, Output> implements AsyncDisposable {
   }
 
   /**
-   * Resolves once it is known what the store has. Rejects with CoordinationUnavailableError after `timeoutMs` (default: the request's deadline),
-   * AccessDeniedError, ClosedError, `signal.reason`.
+   * Resolves once it is known what the store has, be it a version that is refused. Rejects with CoordinationUnavailableError after `timeoutMs`
+   * (default: the request's deadline), AccessDeniedError, ClosedError, `signal.reason`.
    */
   async ready(
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
@@ -117,20 +116,20 @@ export class Config<Input, Output> implements AsyncDisposable {
 
   /**
    * The entry from memory; no I/O. `undefined`: known to be absent, and there is no fallback. Where there is none, throws
-   * CoordinationUnavailableError while nothing is known, and ConfigInvalidError while nothing was ever known but a version that this process
-   * refuses; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
+   * CoordinationUnavailableError while nothing is known, and ConfigInvalidError while there is a version that this process refuses and no good one
+   * to keep: none was seen, or it was deleted; with `onStale: 'throw'`, TooStaleError for what is older than `maxStalenessMs`.
    */
   get(): ConfigEntry<Output> | undefined {
     const known = this.#known.value;
-    if (known.is !== 'unknown' && this.#options.isStrict) {
+    if ((known.is === 'good' || known.is === 'absent') && this.#options.isStrict) {
       this.#calls.expectFresh(this.#replica, this.#options.maxStalenessMs);
     }
     if (known.is === 'good') return known.entry;
     if (this.#fallback !== undefined || known.is === 'absent') return this.#fallback;
-    if (this.#refusal !== undefined) {
+    if (known.is === 'refused') {
       throw new ConfigInvalidError(
-        `Of config ${JSON.stringify(this.name)} only a version is known that this process does not serve, and there is no fallback: ${this.#refusal.message}`,
-        { cause: this.#refusal },
+        `Of config ${JSON.stringify(this.name)} only a version is known that this process does not serve, and there is no fallback: ${known.why.message}`,
+        { cause: known.why },
       );
     }
     throw new CoordinationUnavailableError(
@@ -141,14 +140,17 @@ export class Config<Input, Output> implements AsyncDisposable {
 
   /**
    * The current entry first (as soon as anything is known, or the fallback), then each newer one; `undefined` where it is known to be
-   * absent. A slow reader gets the newest; versions that were skipped show as `resynced`.
+   * absent. What is refused is not shown. A slow reader gets the newest; versions that were skipped show as `resynced`.
    */
   watch(options: { readonly signal?: AbortSignal | undefined } = {}): Sequence<ConfigEntry<Output> | undefined> {
     expectOptions('watch', options, ['signal']);
     let last: number | undefined;
+    let shown: Entry<Output> | undefined;
     return mapped(this.#known.watch(expectSignal(options.signal)), (known) => {
-      if (known.is === 'unknown' && this.#fallback === undefined) return undefined;
       const entry = known.is === 'good' ? known.entry : this.#fallback;
+      /* Of itself a refusal is no news, but whom it finds with a good version has missed its deletion. */
+      if ((known.is === 'unknown' || known.is === 'refused') && entry === shown) return undefined;
+      shown = entry;
       /* Also where it went down, in a store that was restored. */
       const hasGap = last !== undefined && entry !== undefined && entry.version > 0 && entry.version !== last + 1;
       if (entry !== undefined && entry.version > 0) last = entry.version;
@@ -271,7 +273,6 @@ export class Config<Input, Output> implements AsyncDisposable {
   /** The store has something else now: a good version, a bad one, or none. */
   #apply(): void {
     const stored = this.#replica.entries.get(this.#context.keys.current);
-    this.#refusal = undefined;
     if (stored === undefined) {
       this.#known.set({ is: 'absent' });
       return;
@@ -285,8 +286,9 @@ export class Config<Input, Output> implements AsyncDisposable {
       this.#context.rollout.applied(entry.version);
       tell('config', { config: this.name, version: entry.version });
     } catch (error) {
-      this.#refusal = error instanceof Error ? error : new Error(String(error));
-      const reason = this.#refusal.message;
+      const why = error instanceof Error ? error : new Error(String(error));
+      const reason = why.message;
+      if (this.#known.value.is !== 'good') this.#known.set({ is: 'refused', why });
       this.#context.runtime.logger.error(`An invalid version was refused, the last good one stays: ${reason}`, {
         event: 'config.refused',
         config: this.name,
