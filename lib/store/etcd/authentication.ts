@@ -87,6 +87,7 @@ export class Authentication {
     const { username = '', password = '' } = this.#auth ?? {};
     return this.#open
       .run('read', 'authenticate', { timeoutMs: ASK_TIMEOUT_MS }, async (bounds) => {
+        bounds.waitingFor = connection.answering;
         const request = { name: username, password };
         const call = connection.unary('authenticate', request, credentialsOf(undefined), bounds.remainingMs);
         bounds.onEnd(() => call.cancel());

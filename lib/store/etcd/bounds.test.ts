@@ -35,6 +35,24 @@ test('a timeout says what it was spent on', async (t) => {
   t.is(bounds.ended?.message, 'range waited 100 ms for a connection to http://etcd:2379');
 });
 
+test('only who waits for a place says that it waited for its turn', async (t) => {
+  const clock = new VirtualClock();
+  const bulkhead = new Bulkhead(1);
+  const row = (): Bounds => new Bounds(clock, 'read', 'range', 100);
+  const [inside, admitted, waiting] = [row(), row(), row()];
+  await inside.enter(bulkhead);
+  const entering = admitted.enter(bulkhead);
+  const left = t.throwsAsync(waiting.enter(bulkhead), { message: 'range waited 100 ms for its turn' });
+  bulkhead.leave();
+  await entering;
+  await clock.advance(100);
+  await left;
+  t.deepEqual(
+    [inside, admitted].map(({ ended }) => ended?.message),
+    ['range waited 100 ms for an answer', 'range waited 100 ms for an answer'],
+  );
+});
+
 test('a part ends before the whole, or with it, and what a part has sent the whole has sent', async (t) => {
   const clock = new VirtualClock();
   const whole = new Bounds(clock, 'write', 'txn', 100);

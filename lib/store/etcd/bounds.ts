@@ -3,6 +3,9 @@ import { elapsedMs, type Clock, type Instant } from '../../runtime/clock.ts';
 import { StoreError } from '../store-error.ts';
 import type { CallKind } from './grpc-errors.ts';
 
+/** What a call waits for unless something else is said. */
+const ANSWER = 'an answer';
+
 /**
  * The life of one call: it ends by its timeout, by its caller's signal or by the closing of the store, whichever comes first, and
  * whatever the network does. Attempts within it have bounds of their own ({@link part}).
@@ -18,7 +21,7 @@ export class Bounds {
   readonly #stopTimer: () => void;
   #ended: StoreError | undefined;
   #sent = false;
-  #waitingFor = 'its turn';
+  #waitingFor = ANSWER;
 
   constructor(clock: Clock, kind: CallKind, what: string, timeoutMs: number, parent?: Bounds) {
     this.#clock = clock;
@@ -94,11 +97,13 @@ export class Bounds {
   /** Waits for a place in `bulkhead`. Throws how these bounds ended if that is sooner; then no place is taken. */
   async enter(bulkhead: Bulkhead): Promise<void> {
     if (!bulkhead.tryEnter()) {
+      this.waitingFor = 'its turn';
       const admitted = new Promise<boolean>((resolve) => {
         const giveUp = bulkhead.queue(() => resolve(true));
         this.onEnd(() => resolve(!giveUp()));
       });
       if (!(await admitted)) throw this.#ended ?? new Error('unreachable');
+      this.waitingFor = ANSWER;
     }
     if (this.#ended !== undefined) {
       bulkhead.leave();

@@ -62,12 +62,15 @@ async function reachOne(
     const known = authentication.credentials(connection, bounds);
     if (!(known instanceof Promise)) return known;
   }
-  bounds.waitingFor = connection.dialling;
   const share = bounds.part(bounds.remainingMs / untried);
   try {
     for (;;) {
+      share.waitingFor = connection.dialling;
       const failure = await connection.whenUp(share);
-      if (failure === undefined) authentication.doubt();
+      if (failure === undefined) {
+        share.waitingFor = connection.answering;
+        authentication.doubt();
+      }
       const reached = failure ?? (await authentication.credentials(connection, share));
       /* It may have gone down while we asked for a token. */
       if (reached instanceof StoreError || connection.isUp) return reached;

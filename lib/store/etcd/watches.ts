@@ -79,6 +79,7 @@ export class Watches {
       const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: left.signal };
       const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
         const stream = await this.#stream(bounds);
+        bounds.waitingFor = stream.connection.answering;
         /* The reader may have left, and the stream may have broken, since it was there. */
         bounds.throwIfEnded();
         if (stream.isOver) throw new StoreError('unreachable', 'transient', 'The watch stream broke as it was opened');
