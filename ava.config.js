@@ -1,8 +1,8 @@
 // Unit tests: no network, no servers, no sleeps. `npm run test:unit` compiles first.
 export default {
-  files: ['lib/**/*.test.ts'],
+  files: ['lib/**/*.test.ts', 'scripts/**/*.test.ts'],
   typescript: {
-    rewritePaths: { 'lib/': 'dist/lib/' },
+    rewritePaths: { 'lib/': 'dist/lib/', 'scripts/': 'dist/scripts/' },
     compile: false,
   },
   nodeArguments: ['--enable-source-maps'],
