@@ -28,6 +28,9 @@ export class Authentication {
   #credentials: Credentials | undefined;
   /** Whether a member was dialled since etcd has last looked at the token and answered. */
   #isDoubted = false;
+  /** Whether the last token was discarded, and there is no other yet. At the start each connection may get one; none of them is worse for that. */
+  #isDiscarded = false;
+  readonly #onRenewal = new Set<() => void>();
   /** One request at a time at each member: a member that hangs does not keep us from asking another. */
   readonly #asking = new Map<Connection, Promise<Credentials | StoreError>>();
 
@@ -60,7 +63,9 @@ export class Authentication {
 
   /** These were refused. A newer token, which another call may have got in the meantime, stays. */
   discard(credentials: Credentials): void {
-    if (this.hasUser && credentials === this.#credentials) this.#credentials = undefined;
+    if (!this.hasUser || credentials !== this.#credentials) return;
+    this.#credentials = undefined;
+    this.#isDiscarded = true;
   }
 
   /** A member was dialled, and may have been restored from a backup meanwhile. */
@@ -76,6 +81,12 @@ export class Authentication {
   /** What was sent with these was not answered in time. */
   unanswered(credentials: Credentials): void {
     if (this.#isDoubted) this.discard(credentials);
+  }
+
+  /** Calls `listener` when there is another token for one that was discarded. Returns what removes it. */
+  onRenewal(listener: () => void): () => void {
+    this.#onRenewal.add(listener);
+    return () => this.#onRenewal.delete(listener);
   }
 
   async #join(asking: Promise<Credentials | StoreError>, bounds: Bounds): Promise<Credentials | StoreError> {
@@ -102,7 +113,13 @@ export class Authentication {
 
   #keep(token: string | undefined): Credentials {
     this.#isDoubted = false;
-    return (this.#credentials = credentialsOf(token));
+    const credentials = credentialsOf(token);
+    this.#credentials = credentials;
+    if (this.#isDiscarded) {
+      this.#isDiscarded = false;
+      for (const listener of [...this.#onRenewal]) listener();
+    }
+    return credentials;
   }
 }
 

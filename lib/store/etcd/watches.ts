@@ -27,7 +27,9 @@ const FEED_LIMITS: FeedLimits = { events: 10_000, bytes: 64 * 1024 * 1024 };
  * 2. Each watch ends alone if the server refuses or cancels it, if its reader falls behind, or if its reader leaves.
  * 3. A watch that is refused access may only have met an old token: etcd checks the token of the *stream*, which is as old as the
  *    stream. It is tried once more on a new stream with a new token; the watches on the old one go on there.
- * 4. When the stream breaks, all watches on it end with its error. None resumes here.
+ * 4. A watch that has no answer yet when a call has got a new token is tried on a new stream: an etcd that was restored lets the old token wait. No
+ *    stream asks for one on suspicion, since that is dear, and many clients may be coming back.
+ * 5. When the stream breaks, all watches on it end with its error. None resumes here.
  */
 export class Watches {
   readonly #open: OpenCalls;
@@ -83,19 +85,32 @@ export class Watches {
         /* The reader may have left, and the stream may have broken, since it was there. */
         bounds.throwIfEnded();
         if (stream.isOver) throw new StoreError('unreachable', 'transient', 'The watch stream broke as it was opened');
-        bounds.onEnd(({ reason }) => {
-          if (reason === 'timeout') this.#avoid(stream);
-        });
+        const elsewhere = (again: boolean): void => {
+          if (this.#current === stream) this.#current = undefined;
+          begin(again);
+        };
         await new Promise<void>((resolve) => {
+          const settled = this.#authentication.onRenewal(() => {
+            settled();
+            leave();
+            resolve();
+            elsewhere(mayRenew);
+          });
+          bounds.onEnd(({ reason }) => {
+            settled();
+            if (reason === 'timeout') this.#avoid(stream);
+          });
           leave = stream.watch(request, {
             onCreated: (revision) => {
               left = undefined;
+              settled();
               resolve();
               feed.push({ revision, events: [] }, 0);
             },
             onBatch: ({ batch, bytes }) => feed.push(batch, bytes),
             onProgress: (revision) => feed.push({ revision, events: [] }, 0),
             onEnd: (error, refused) => {
+              settled();
               resolve();
               const isAccess = error.reason === 'denied' || error.reason === 'unauthenticated';
               if (!(refused && isAccess && mayRenew && this.#authentication.hasUser)) {
@@ -103,8 +118,7 @@ export class Watches {
                 return;
               }
               this.#authentication.discard(stream.credentials);
-              if (this.#current === stream) this.#current = undefined;
-              begin(false);
+              elsewhere(false);
             },
           });
         });
