@@ -1,4 +1,5 @@
 import { redactText } from '../runtime/redact.ts';
+import { showSeconds } from './ui/page/duration.ts';
 
 /** Where a command writes. */
 export interface Sink {
@@ -87,21 +88,8 @@ export function showSize(bytes: number): string {
   return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 
-/** `3s`, `2m 5s`, `1h 2m`: for people, in the two units that matter. */
+/** `250ms`, `3s`, `2m 5s`, `1h 2m`: for people. */
 export function showDuration(ms: number): string {
   if (!Number.isFinite(ms)) return 'for ever';
-  const seconds = Math.round(ms / 1_000);
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count}${unit}`)
-    .join(' ');
+  return ms < 1_000 ? `${Math.max(0, Math.floor(ms))}ms` : showSeconds(ms);
 }

@@ -2,8 +2,9 @@
 import type { Pulse, ShownMember, View } from '../view.ts';
 import { drawConfigs } from './configs.ts';
 import { drawTable, element, setText } from './drawing.ts';
+import { showSeconds } from './duration.ts';
 import { drawQueues, tickSince } from './queues.ts';
-import { showDuration, Time } from './time.ts';
+import { Time } from './time.ts';
 import { drawElections, periodOf } from './timeline.ts';
 
 /** Looks and pulses come every second; what is older than this is called old. */
@@ -105,7 +106,7 @@ function tick(): void {
   element('content').classList.toggle('old', state.is === 'stale' || state.is === 'lost');
   /* Read out when it changes: so no number is in it. */
   setText(shown, state.text);
-  const old = ageMs === undefined ? '' : `${showDuration(ageMs)} old`;
+  const old = ageMs === undefined ? '' : `${showSeconds(ageMs)} old`;
   setText(element('age'), [old, state.is === 'live' ? undefined : pulse?.failure?.message].filter(Boolean).join(': '));
   const revision = pulse?.revision === undefined ? '' : `revision ${pulse.revision}, epoch ${view?.epoch ?? 0}`;
   setText(element('position'), revision);

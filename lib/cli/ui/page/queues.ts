@@ -1,6 +1,6 @@
 import type { ShownContender, ShownHolder, ShownQueue } from '../view.ts';
 import { child, drawList, drawTable, setText, type Cell } from './drawing.ts';
-import { showDuration } from './time.ts';
+import { showSeconds } from './duration.ts';
 
 interface Row {
   readonly queue: ShownQueue;
@@ -88,6 +88,6 @@ function markSince(node: HTMLElement, sinceMs: number | undefined): void {
 /** Brings all that counts up to date, as of when it was seen. */
 export function tickSince(seenMs: number): void {
   for (const node of document.querySelectorAll<HTMLElement>('[data-since-ms]')) {
-    setText(node, showDuration(seenMs - Number(node.dataset['sinceMs'])));
+    setText(node, showSeconds(seenMs - Number(node.dataset['sinceMs'])));
   }
 }

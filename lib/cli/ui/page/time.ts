@@ -1,23 +1,5 @@
 import type { Pulse } from '../view.ts';
 
-/** `3s`, `2m 5s`, `1h 2m`: in the two units that matter. */
-export function showDuration(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1_000));
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first === -1) return '0s';
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count}${unit}`)
-    .join(' ');
-}
-
 /** A time of today, or with its date. */
 export function showClock(ms: number, nowMs: number = Date.now()): string {
   const [date, today] = [new Date(ms), new Date(nowMs)];

@@ -1,6 +1,7 @@
 import type { ShownElection, ShownTerm } from '../view.ts';
 import { child, drawCount, drawList, element, legible, setText } from './drawing.ts';
-import { showClock, showDuration } from './time.ts';
+import { showSeconds } from './duration.ts';
+import { showClock } from './time.ts';
 
 /** So much of the past has room. */
 const WINDOW_MS = 10 * 60_000;
@@ -89,7 +90,7 @@ function drawBars(list: HTMLElement, terms: readonly ShownTerm[], { sinceMs, unt
 
 function textOf({ who, token, fromMs, isOlder, toMs }: ShownTerm, knownUntilMs: number): string {
   const began = isOlder ? `before ${showClock(fromMs)}` : `at ${showClock(fromMs)}`;
-  const lasted = showDuration((toMs ?? knownUntilMs) - fromMs);
+  const lasted = showSeconds((toMs ?? knownUntilMs) - fromMs);
   const end = toMs === undefined ? `leads for ${lasted} that were seen` : `until ${showClock(toMs)}, ${lasted}`;
   return `${who}, token ${token}: began ${began}, ${end}`;
 }
