@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { Audience } from './audience.ts';
@@ -14,6 +15,11 @@ async function ask(url: string, method = 'GET'): Promise<IncomingMessage> {
   asking.end();
   const [response] = (await once(asking, 'response')) as [IncomingMessage];
   return response;
+}
+
+/** `undefined`: the connection was not let in. */
+async function statusOf(url: string): Promise<number | undefined> {
+  return (await ask(url).catch(() => undefined))?.statusCode;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -94,6 +100,24 @@ test('who watches is told a view when it has changed, and a pulse each time; who
     await sleep(5);
   }
   t.true((heard.match(/event: view/g)?.length ?? 0) < 200, 'what a slow browser missed is not kept for it');
+});
+
+test('connections without the secret are bounded, and those that ask for nothing are ended', async (t) => {
+  await using page = await PageServer.start(new Audience(), options);
+  const watching = await ask(`${page.url}events`);
+  const port = Number(new URL(page.url).port);
+  const ended = { count: 0 };
+  const sockets = Array.from({ length: 300 }, () =>
+    connect(port, '127.0.0.1')
+      .resume()
+      .on('error', () => {})
+      .on('close', () => (ended.count += 1)),
+  );
+  while (ended.count < 300 - 255) await sleep(5);
+  t.is(await statusOf(page.url), undefined, 'it is full');
+  await Promise.all(sockets.filter(({ closed }) => !closed).map((socket) => once(socket, 'close')));
+  t.is(await statusOf(page.url), 200);
+  t.false(watching.closed, 'who watches stays');
 });
 
 test('there is room for so many, and a place that was left is had again', async (t) => {

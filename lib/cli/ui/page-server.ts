@@ -12,6 +12,18 @@ import type { AddressInfo } from 'node:net';
 import type { Audience } from './audience.ts';
 import { readPage, type PageFile } from './page-files.ts';
 
+/** Room for every viewer there may be, each with the connections of a browser, and no more than a process can well have open. */
+const MOST_CONNECTIONS = 256;
+
+/** Whoever has said nothing by then, or is not done with what they ask, goes: else who knows no secret could keep everybody out for nothing. */
+const ASK_TIMEOUT_MS = 5_000;
+
+const LIMITS = {
+  headersTimeout: ASK_TIMEOUT_MS,
+  requestTimeout: ASK_TIMEOUT_MS,
+  connectionsCheckingInterval: 1_000,
+} as const;
+
 export interface PageServerOptions {
   readonly host: string;
   /** 0: a free one. */
@@ -45,7 +57,11 @@ export class PageServer implements AsyncDisposable {
     this.#options = options;
     this.#files = files;
     const answer = (request: IncomingMessage, response: ServerResponse): void => this.#answer(request, response);
-    this.#server = tls === undefined ? createHttp(answer) : createHttps({ cert: tls.cert, key: tls.key }, answer);
+    this.#server =
+      tls === undefined
+        ? createHttp(LIMITS, answer)
+        : createHttps({ ...LIMITS, cert: tls.cert, key: tls.key, handshakeTimeout: ASK_TIMEOUT_MS }, answer);
+    this.#server.maxConnections = MOST_CONNECTIONS;
   }
 
   /** Rejects with what listening failed of. */
