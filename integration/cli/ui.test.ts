@@ -89,6 +89,7 @@ test.serial(
     await two.election('reporter').campaign();
     const election = page.locator('#elections > li', { hasText: 'election reporter' });
     await election.getByText(/is led by two/).waitFor();
+    await election.locator('.terms li').nth(1).waitFor();
     t.is(await election.locator('.terms li').count(), 2);
     await election.locator('summary').click();
     await election.locator('details li', { hasText: /^one, token/ }).waitFor();
@@ -266,6 +267,27 @@ test.serial(
     await page.locator('#configs code', { hasText: '{"perMinute":50}' }).waitFor();
     await page.locator('#configs .badge', { hasText: 'one serves 2' }).waitFor();
     t.is(await page.locator('#configs .badge').count(), 1);
+  },
+);
+
+test.serial(
+  'of many elections those on the screen have bars, and the others when somebody comes to them',
+  async (t) => {
+    await using server = await EtcdServer.start();
+    await using clients = new Clients();
+    const one = await clients.connect(server.endpoint, { instanceId: 'one' });
+    const names = Array.from({ length: 60 }, (_, index) => `e${String(index).padStart(2, '0')}`);
+    await Promise.all(names.map((name) => one.election(name).campaign()));
+    await using ui = await open(server.endpoint);
+    const { page } = ui;
+    const last = page.locator('#elections > li', { hasText: 'election e59' });
+    await last.getByText(/is led by one/).waitFor();
+    t.is(await last.locator('.terms li').count(), 0);
+    await last.scrollIntoViewIfNeeded();
+    const bar = last.locator('.terms li');
+    await bar.waitFor();
+    await bar.hover();
+    t.regex((await bar.getAttribute('title')) ?? '', /^one, token \d+: began /);
   },
 );
 

@@ -16,6 +16,8 @@ interface Viewer {
  */
 export class Audience {
   readonly #viewers = new Set<Viewer>();
+  /** A view is told more than once, to many, and can be of megabytes. */
+  #last: { readonly view: View; readonly text: string } | undefined;
 
   get size(): number {
     return this.#viewers.size;
@@ -36,7 +38,7 @@ export class Audience {
 
   tell(view: View | undefined, pulse: Pulse): void {
     if (this.#viewers.size === 0) return;
-    const text = view === undefined ? undefined : JSON.stringify(view);
+    const text = view === undefined ? undefined : this.#textOf(view);
     for (const viewer of this.#viewers) {
       if (viewer.response.writableNeedDrain) continue;
       if (text !== undefined && viewer.sent !== text) {
@@ -45,6 +47,11 @@ export class Audience {
       }
       viewer.response.write(`event: pulse\ndata: ${JSON.stringify(pulse)}\n\n`);
     }
+  }
+
+  #textOf(view: View): string {
+    if (this.#last?.view !== view) this.#last = { view, text: JSON.stringify(view) };
+    return this.#last.text;
   }
 
   dismiss(): void {

@@ -102,6 +102,16 @@ test('who watches is told a view when it has changed, and a pulse each time; who
   t.true((heard.match(/event: view/g)?.length ?? 0) < 200, 'what a slow browser missed is not kept for it');
 });
 
+test('a view becomes text once, however often it is told, and to however many', async (t) => {
+  const audience = new Audience();
+  await using page = await PageServer.start(audience, options);
+  await Promise.all([ask(`${page.url}events`), ask(`${page.url}events`)]);
+  let made = 0;
+  const view = { toJSON: () => (made += 1) } as unknown as View;
+  for (let count = 0; count < 3; count += 1) audience.tell(view, pulse);
+  t.is(made, 1);
+});
+
 test('connections without the secret are bounded, and those that ask for nothing are ended', async (t) => {
   await using page = await PageServer.start(new Audience(), options);
   const watching = await ask(`${page.url}events`);

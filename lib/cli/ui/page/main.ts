@@ -13,6 +13,8 @@ const FRESH_MS = 3_000;
 const time = new Time();
 const filter = element('filter') as HTMLInputElement;
 let view: View | undefined;
+/** Those that fit the filter: they are drawn each second, and can be of many terms. */
+let elections: View['elections'] = [];
 
 const events = new EventSource('events');
 events.addEventListener('view', ({ data }: MessageEvent<string>) => {
@@ -35,6 +37,7 @@ function draw(): void {
   document.body.classList.toggle('filtered', filter.value.trim() !== '');
   document.title = `${namespace} · holdfast`;
   setText(element('namespace'), namespace);
+  elections = wanted(view.elections);
   drawQueues(wanted(queues));
   drawConfigs(wanted(configs));
   drawTable(
@@ -96,7 +99,7 @@ function tick(): void {
   const { pulse, ageMs } = time;
   if (view !== undefined) {
     const knownUntilMs = time.nowMs - (ageMs ?? 0);
-    drawElections(wanted(view.elections), periodOf(view.watchedSinceMs, knownUntilMs));
+    drawElections(elections, periodOf(view.watchedSinceMs, knownUntilMs));
     /* Not on and on while etcd is away: whether it is still held then, nobody knows. */
     tickSince(knownUntilMs);
   }

@@ -20,6 +20,22 @@ export function periodOf(watchedSinceMs: number, knownUntilMs: number): Period {
   };
 }
 
+/** Draws the bars of an election as they were last told: of hundreds of elections few are on the screen. */
+const bars = new WeakMap<Element, () => void>();
+const shown = new WeakSet<Element>();
+const screen = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) {
+        shown.add(target);
+        bars.get(target)?.();
+      } else shown.delete(target);
+    }
+  },
+  /* A little ahead of whoever scrolls. */
+  { rootMargin: '200px' },
+);
+
 /** Bars for the eyes, and the same as a list for everybody. */
 export function drawElections(elections: readonly ShownElection[], period: Period): void {
   const list = element('elections');
@@ -41,7 +57,10 @@ export function drawElections(elections: readonly ShownElection[], period: Perio
         child(item, 'span', 'leader'),
         leader === undefined ? ' has no leader' : ` is led by ${leader.who}, token ${leader.token}`,
       );
-      drawBars(child(item, 'ul', 'terms'), terms, period);
+      const line = child(item, 'ul', 'terms');
+      if (!bars.has(item)) screen.observe(item);
+      bars.set(item, () => drawBars(line, terms, period));
+      if (shown.has(item)) drawBars(line, terms, period);
       const details = child(item, 'details');
       setText(child(details, 'summary'), `${terms.length} ${terms.length === 1 ? 'term' : 'terms'} seen`);
       const drawTerms = (): void => drawLines(child(details, 'ol'), terms, period.untilMs);
@@ -82,7 +101,10 @@ function drawBars(list: HTMLElement, terms: readonly ShownTerm[], { sinceMs, unt
       bar.style.left = `min(${share(fromMs)}%, 100% - 4px)`;
       bar.style.width = `${share(toMs) - share(fromMs)}%`;
       bar.className = term.toMs === undefined ? '' : 'over';
-      bar.title = legible(textOf(term, untilMs));
+      /* For who points at it, since to write times down takes its time. */
+      bar.onpointerenter = () => {
+        bar.title = legible(textOf(term, untilMs));
+      };
       setText(bar, who);
     },
   );
