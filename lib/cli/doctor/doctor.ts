@@ -30,7 +30,7 @@ export const doctor: Command = {
     const settings = call.settings();
     const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
     await using members = new Members(settings);
-    const all = storeOf(settings, settings.endpoints);
+    const all = storeOf(settings);
     const isProblem = { yes: false };
     const tell = (findings: readonly Finding[]): void => {
       for (const finding of findings) {

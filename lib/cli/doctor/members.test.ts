@@ -12,7 +12,6 @@ const verdicts: readonly (readonly [what: string, members: readonly MemberReport
   ['one that is well', [well], ['members fine', 'members note', 'version fine', 'space fine']],
   ['one that tells how it is to root alone', [untold], ['members fine', 'members note', 'version note']],
   ['one of two that is silent', [well, gone], ['members warning', 'version fine', 'space fine', 'members warning']],
-  ['those that DNS names', [], ['members note']],
   ['none that answers', [gone], ['members problem', 'members note', 'members warning']],
   [
     'one without a leader',

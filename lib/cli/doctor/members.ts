@@ -9,10 +9,6 @@ const LARGE_BYTES = 1_500 * 1024 * 1024;
 /** What the members say of themselves, each asked by itself. */
 export function judgeMembers(members: readonly MemberReport[]): readonly Finding[] {
   const about = 'members';
-  if (members.length === 0) {
-    const fact = 'the endpoints are found by DNS, and were not asked one by one';
-    return [{ about, level: 'note', fact, advice: 'Name them with --endpoints to have each looked at.' }];
-  }
   const reachable = members.filter(({ answers }) => answers).length;
   const fact = `${reachable} of ${members.length} endpoints answer`;
   const summary: Finding =
@@ -28,7 +24,7 @@ export function judgeMembers(members: readonly MemberReport[]): readonly Finding
   const alone: Finding = {
     about,
     level: 'note',
-    fact: 'one endpoint is configured',
+    fact: 'one endpoint is known',
     advice: 'Name all members, or follow the member list with discovery: { members: true }.',
   };
   return [summary, ...(members.length > 1 ? [] : [alone]), ...members.flatMap(judgeMember)];

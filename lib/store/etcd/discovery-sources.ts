@@ -1,7 +1,7 @@
 import type { UnaryCalls } from './calls.ts';
 import type { DiscoveryOptions, Source } from './discovery.ts';
 import { isLoopback, votingEndpoints } from './member-list.ts';
-import { srvName, targetsOf, type ResolveSrv } from './srv.ts';
+import { srvName, targetsOf, type ResolveSrv, type SrvTarget } from './srv.ts';
 
 /** Less than the deadline of any question: the call's own timeout tells what it waited for. */
 const LIST_TIMEOUT_MS = 4_000;
@@ -26,23 +26,30 @@ export function sourcesOf(
   ];
 }
 
-function srvSource(domain: string, { secure, ownAuthority }: Protection, resolveSrv: ResolveSrv): Source {
-  const question = srvName(domain, secure);
+function srvSource(domain: string, protection: Protection, resolveSrv: ResolveSrv): Source {
+  return {
+    name: `the SRV records ${srvName(domain, protection.secure)}`,
+    ask: async (signal) => ({ srv: await askForTargets(domain, protection, resolveSrv, signal) }),
+  };
+}
+
+/** Asks DNS once. Rejects if it names nothing that can be used. */
+export async function askForTargets(
+  domain: string,
+  { secure, ownAuthority }: Protection,
+  resolveSrv: ResolveSrv,
+  signal: AbortSignal,
+): Promise<readonly SrvTarget[]> {
   /*
    * The host names come from DNS, which can be spoofed, and everybody can have a public authority's certificate for a name of their own. An
    * authority that was configured signs for etcd alone; without one, the domain that was configured has to vouch for the name.
    */
   const within = secure && !ownAuthority ? domain : undefined;
-  return {
-    name: `the SRV records ${question}`,
-    ask: async (signal) => {
-      const records = await resolveSrv(question, signal);
-      const srv = targetsOf(records, { secure, within });
-      if (srv.length > 0) return { srv };
-      const outside = within === undefined ? '' : `; without tls.ca they have to be in ${domain}`;
-      throw new Error(`none of ${records.length} targets can be used${outside}`);
-    },
-  };
+  const records = await resolveSrv(srvName(domain, secure), signal);
+  const targets = targetsOf(records, { secure, within });
+  if (targets.length > 0) return targets;
+  const outside = within === undefined ? '' : `; without tls.ca they have to be in ${domain}`;
+  throw new Error(`none of ${records.length} targets can be used${outside}`);
 }
 
 function memberListSource({ secure }: Protection, calls: UnaryCalls): Source {
