@@ -84,6 +84,36 @@ for (const command of ['lock', 'elect'] as const) {
   }
 }
 
+/** A shell that ends at once when it is asked to stop, unlike its child. */
+const SURVIVED = 'sh -c \'trap "" TERM INT; while :; do sleep 0.1; done\' & echo "$$ $!"; wait';
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+  test.serial(
+    `holdfast that gets ${signal}: a child that outlives the command it is of is dead before anybody else has the lock`,
+    async (t) => {
+      await using server = await EtcdServer.start({ version: '3.5.30' });
+      await using clients = new Clients();
+      const environment = environmentTo(server.endpoint);
+      await using holdfast = new HoldfastProcess(['lock', 'a', ...TTL, '--', 'sh', '-c', SURVIVED], environment);
+      await until('the command to run', () => holdfast.out.includes('\n'));
+      const pids = holdfast.out.trim().split(' ').map(Number);
+      t.true(pids.length === 2 && pids.every(isAlive));
+
+      const other = await clients.connect(server.endpoint);
+      const alive = other
+        .lock('a')
+        .acquire()
+        .then(() => pids.filter(isAlive));
+      process.kill(holdfast.pid, signal);
+      const survivors = await alive;
+      /* It would hold open what the test would wait for. */
+      for (const pid of survivors) process.kill(pid, 'SIGKILL');
+      t.deepEqual(survivors, []);
+      t.is((await holdfast.ended).code, signal === 'SIGKILL' ? null : 143);
+    },
+  );
+}
+
 test.serial(
   'a holdfast that is killed while its guardian is starting leaves neither that nor the command',
   async (t) => {

@@ -5,9 +5,11 @@
  * when what it holds is sure to last, and the guardian ends the command by then, whether it hears anything more or not. The time is the machine's,
  * so that what was told late means what it meant when it was told. If it is the guardian that is stopped, `holdfast` ends the command itself;
  * see guarded-command.ts. Where both are stopped, only a guard at the resource helps.
+ *
+ * The command has ended when its group has: a shell that is asked to stop does so at once, whatever its children are still about.
  */
 import { spawn } from 'node:child_process';
-import { machineNow, sleep, systemClock, type Instant } from '../runtime/clock.ts';
+import { elapsedMs, machineNow, sleep, systemClock, type Instant } from '../runtime/clock.ts';
 
 export interface GuardianOptions {
   readonly command: readonly string[];
@@ -47,12 +49,26 @@ export function signalCommand(pid: number, ownGroup: boolean, signal: NodeJS.Sig
   }
 }
 
+/** Whether anybody is left in the group of a command. Who is dead and not yet buried is, too. */
+function isGroupThere(pid: number): boolean {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Begins to guard, once it is told until when. */
 export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
   let until: Instant | undefined;
   let pid: number | undefined;
   let forLoss = false;
   let isAsked = false;
+  let isKilled = false;
+  let isOver = false;
+  /** The command itself has ended. What is left of its group has as much time as whoever is asked to stop. */
+  let ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly at: Instant } | undefined;
 
   const ask = (): void => {
     if (!isAsked && pid !== undefined) signalCommand(pid, ownGroup, 'SIGTERM');
@@ -61,10 +77,18 @@ export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
   const look = (): void => {
     if (until === undefined || pid === undefined) return;
     const leftMs = untilMs(until, machineNow());
-    if (leftMs > graceMs) return;
-    forLoss = true;
-    ask();
-    if (leftMs <= 0) signalCommand(pid, ownGroup, 'SIGKILL');
+    if (leftMs <= graceMs) {
+      forLoss = true;
+      ask();
+    }
+    const wasKilled = isKilled;
+    if (leftMs <= 0 || (ended !== undefined && elapsedMs(ended.at, machineNow()) >= graceMs)) {
+      signalCommand(pid, ownGroup, 'SIGKILL');
+      isKilled = true;
+    }
+    /* Those who are killed have a moment to die. Not for ever: where nobody buries the dead they stay in their group. */
+    if (ended === undefined || (ownGroup && !wasKilled && isGroupThere(pid))) return;
+    end({ ended: { code: ended.code, signal: ended.signal }, forLoss });
   };
   process.on('message', (message: ToGuardian) => {
     if ('signal' in message) {
@@ -92,7 +116,10 @@ export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
     const [file = '', ...args] = command;
     const child = spawn(file, args, { stdio: 'inherit', detached: ownGroup });
     child.on('error', (error: NodeJS.ErrnoException) => end({ failed: error.message, code: error.code }));
-    child.on('exit', (code, signal) => end({ ended: { code, signal }, forLoss }));
+    child.on('exit', (code, signal) => {
+      ended = { code, signal, at: machineNow() };
+      look();
+    });
     if (child.pid !== undefined) tell({ started: child.pid });
     return child.pid;
   }
@@ -105,6 +132,8 @@ export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
   }
 
   function end(what: FromGuardian): void {
+    if (isOver) return;
+    isOver = true;
     if (!process.connected) process.exit();
     process.send?.(what, () => process.exit());
   }
