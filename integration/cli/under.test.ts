@@ -153,6 +153,9 @@ test('the command gets the token and the name, and its exit code is passed on', 
   t.is((await run('lock', 'a', '--timeout', '200ms', '--', 'true')).code, 75);
   await held.release();
   t.is((await run('elect', 'a', '--value', 'here', '--', 'true')).code, 0);
+  /* The number of a loss, by the command itself: it has ended, and does not begin anew. */
+  const again = await run('elect', 'a', '--again', '--', 'sh', '-c', 'echo once; exit 76');
+  t.deepEqual([again.code, again.out], [76, 'once\n']);
   await server.stop({ signal: 'SIGKILL' });
   t.is((await run('lock', 'a', '--timeout', '300ms', '--', 'true')).code, 69);
 });

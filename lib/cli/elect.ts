@@ -1,5 +1,4 @@
 import type { Command } from './command.ts';
-import { EXIT } from './exit-codes.ts';
 import { runUnder, UNDER_DETAILS, UNDER_OPTIONS } from './under.ts';
 
 export const elect: Command = {
@@ -32,8 +31,8 @@ export const elect: Command = {
         ...(value === undefined ? {} : { value }),
       });
       try {
-        const code = await runUnder(leadership, name, call);
-        if (code !== EXIT.lost || !options.flag('again')) return code;
+        const { code, isLost } = await runUnder(leadership, name, call);
+        if (!isLost || !options.flag('again')) return code;
       } finally {
         await leadership.resign().catch(() => {});
       }

@@ -22,7 +22,8 @@ export const lock: Command = {
     const held = options.flag('try') ? await lock.tryAcquire({ signal }) : await lock.acquire({ timeoutMs, signal });
     if (held === undefined) throw new LockTimeoutError(`The lock ${JSON.stringify(name)} is held by somebody else.`);
     try {
-      return await runUnder(held, name, call);
+      const { code } = await runUnder(held, name, call);
+      return code;
     } finally {
       await held.release().catch(() => {});
     }

@@ -21,12 +21,19 @@ export const UNDER_DETAILS: string = [
   'Its exit code is passed on; 127 where it cannot be found.',
 ].join('\n');
 
-/** Runs what stands behind `--` under something held, and resolves to the exit code of all of it. */
+/** How all of it came to its end. */
+export interface UnderEnding {
+  readonly code: number;
+  /** What it ran under was lost. The code alone does not say so: the command can have any of its own. */
+  readonly isLost: boolean;
+}
+
+/** Runs what stands behind `--` under something held. */
 export async function runUnder(
   held: Holding,
   name: string,
   { rest, options, clock, signal, output }: Call,
-): Promise<number> {
+): Promise<UnderEnding> {
   const ttlMs = options.durationMs('ttl') ?? DEFAULT_TTL_MS;
   const graceMs = options.durationMs('grace') ?? ttlMs / 5;
   /* A renewal comes every third of the TTL, and a tenth of it is not trusted: more grace than this would end a command that nothing ails. */
@@ -37,12 +44,12 @@ export async function runUnder(
   const ending = await runGuarded(held, clock, { command: rest, environment, graceMs, signal });
   switch (ending.is) {
     case 'ended':
-      return ending.code;
+      return { code: ending.code, isLost: false };
     case 'unstarted':
       output.note(`holdfast: ${rest[0] ?? ''} could not be started: ${ending.reason}`);
-      return ending.code;
+      return { code: ending.code, isLost: false };
     case 'lost':
       output.note(`holdfast: ${name} was lost, and the command was ended before anybody else could have it`);
-      return EXIT.lost;
+      return { code: EXIT.lost, isLost: true };
   }
 }
