@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'two tries can both take a free lock',
     file: 'queue/entry',
-    from: "{ prefix: this.#rivals.prefix, target: 'create', is: '=', than: 0n },",
+    from: "{ prefix, target: 'create', is: '<', than: seen + 1n },",
     to: '',
     caughtBy: 50,
   },
@@ -210,7 +210,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a try to read writes its key twice',
     file: 'queue/entry',
-    from: "\n            { key: this.key, target: 'create', is: '=', than: 0n },",
+    from: "\n                { key, target: 'create', is: '=', than: 0n },",
     to: '',
     caughtBy: 'lib/lock/read-write-lock.test.ts',
   },
@@ -371,8 +371,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a try queues, and looks afterwards whether it is the first',
     file: 'queue/ticket',
-    from: 'if (this.#beside > 0)',
-    to: 'if (true)',
+    from: 'await this.#alone(() => this.#repeat(() => this.#entry.enterIfFew()));\n        if (this.#entry.createRevision === 0n)',
+    to: 'await this.enqueue();\n        if (!this.#entry.before.areFew)',
     caughtBy: 'lib/simulation/cases.test.ts',
   },
   {

@@ -7,6 +7,7 @@ import {
   SelfDeadlockError,
 } from '../errors.ts';
 import { unpackToken } from '../queue/token.ts';
+import { sleep } from '../runtime/clock.ts';
 import { VirtualWorld } from '../testing/virtual-world.ts';
 import type { HeldPermit, Semaphore } from './semaphore.ts';
 
@@ -276,6 +277,35 @@ test('waiters of two epochs in one process do not end each other’s watch', asy
   t.true(held.isHeld());
   await world.settle(all[0]!.coordinator.close({ drainMs: 0 }));
   await world.settle(Promise.all(waiting));
+});
+
+test('a try that is refused writes nothing, so it is in the way of no other', async (t) => {
+  const { world, semaphores, take } = await scene(2);
+  const held = [await take(0), await take(0)];
+  const { revision } = world.cluster;
+  t.is(await world.settle(semaphores[1]!.tryAcquire()), undefined);
+  t.is(world.cluster.revision, revision);
+  await world.settle(held[1]!.release());
+  const permit = await world.settle(semaphores[1]!.tryAcquire());
+  t.is(permit?.slot, 1);
+  t.is(await world.settle(semaphores[0]!.tryAcquire()), undefined);
+});
+
+test('where nobody waits and many try, again and again, one of them has what was given back', async (t) => {
+  const { world, all, semaphores, take } = await scene(4);
+  for (const { store } of all) store.faults.onRequest(() => ({ delayMs: 5 }));
+  const held = [await take(0), await take(0)];
+  let winner: HeldPermit | undefined;
+  const tries = semaphores.map(async (semaphore, index) => {
+    for (let pauseMs = index; winner === undefined; pauseMs = 1) {
+      await sleep(world.runtime.clock, pauseMs);
+      winner = (await semaphore.tryAcquire()) ?? winner;
+    }
+  });
+  await world.advance(100);
+  await world.settle(held[1]!.release());
+  await world.settle(Promise.race([Promise.all(tries), sleep(world.runtime.clock, 1_000)]));
+  t.is(winner?.slot, 1);
 });
 
 test('where every slot is taken by somebody who left the queue, a wait is one behind a holder, and a try says so', async (t) => {

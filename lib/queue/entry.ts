@@ -5,7 +5,7 @@
 import { saysLeaseIsGone, type Session } from '../session/session.ts';
 import { entriesOf } from '../store/entries.ts';
 import { StoreError } from '../store/store-error.ts';
-import type { Compare, Operation, TransactionResponse } from '../store/store.ts';
+import type { Compare, Transaction, TransactionResponse } from '../store/store.ts';
 import { readEpoch } from './epoch.ts';
 import type { QueueTransaction } from './group-commit.ts';
 import { newest, Predecessors, type Rivals } from './predecessors.ts';
@@ -63,27 +63,39 @@ export class Entry {
 
   /** 1. */
   async enter(): Promise<void> {
-    const answer = await this.#send(
-      'enter',
-      [{ key: this.key, target: 'create', is: '=', than: 0n }],
-      [{ type: 'range', ...newest(this.#rivals) }],
-    );
+    const answer = await this.#send('enter', [{ key: this.key, target: 'create', is: '=', than: 0n }], {
+      then: [{ type: 'range', ...newest(this.#rivals) }],
+      otherwise: [],
+    });
     const [, , queue] = answer.responses;
     if (answer.succeeded && queue?.type === 'range')
       this.before.see(queue, this.key, { revision: answer.revision, epoch: this.#epoch });
     else await this.lookAgain();
   }
 
-  /** 1. The key is put only where nobody stands, so if it stands there it has been the first since. Once: it need not be among the rivals. */
-  async enterIfEmpty(): Promise<void> {
-    await this.#send(
-      'enter-if-empty',
-      [
-        { prefix: this.#rivals.prefix, target: 'create', is: '=', than: 0n },
-        { key: this.key, target: 'create', is: '=', than: 0n },
-      ],
-      [],
-    );
+  /**
+   * 1. The key is put only where no more stand than may: else it would be in the way of others for as long as it takes to leave, and of those who
+   * only try nobody would ever get in. None can be counted by a compare, so where some may stay they are counted first, and then it
+   * is put if nobody has come since.
+   */
+  async enterIfFew(): Promise<void> {
+    const { key } = this;
+    const { prefix, beside } = this.#rivals;
+    const count = beside > 0 ? [{ type: 'range', ...newest(this.#rivals), limit: beside + 1 } as const] : [];
+    for (let seen = 0n; ;) {
+      const answer = await this.#send(
+        'enter-if-few',
+        [
+          { prefix, target: 'create', is: '<', than: seen + 1n },
+          { key, target: 'create', is: '=', than: 0n },
+        ],
+        { then: [], otherwise: count },
+      );
+      const range = answer.responses.at(-1);
+      if (this.#createRevision > 0n || count.length === 0 || range?.type !== 'range') return;
+      if (range.entries.length > beside) return;
+      seen = answer.revision;
+    }
   }
 
   /** 2. One call: our own key and those before it. */
@@ -117,7 +129,7 @@ export class Entry {
   async #send(
     does: QueueTransaction['does'],
     condition: readonly Compare[],
-    look: readonly Operation[],
+    look: Pick<Required<Transaction>, 'then' | 'otherwise'>,
   ): Promise<TransactionResponse> {
     const { key } = this;
     const session = this.#session;
@@ -131,11 +143,12 @@ export class Entry {
         queue,
         does,
         compare: [{ key: session.identity.key, target: 'mod', is: '=', than: generation }, ...condition],
-        then: [{ type: 'put', key, value, lease: session.lease }, { type: 'range', key: epochKey }, ...look],
+        then: [{ type: 'put', key, value, lease: session.lease }, { type: 'range', key: epochKey }, ...look.then],
         otherwise: [
           { type: 'range', key },
           { type: 'range', key: epochKey },
           { type: 'range', key: session.identity.key },
+          ...look.otherwise,
         ],
       });
     } catch (error) {

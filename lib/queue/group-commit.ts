@@ -6,7 +6,7 @@
  * 1. Keys that are put in one transaction have one create revision, and the order in a queue is that of create revisions: no two
  *    parts of a group enter the same queue.
  * 2. Nested compares do not see what earlier parts have done, nested ranges do: departures go first, so that whoever enters in the same
- *    group is not told to wait for them; and a part that compares that its queue is empty shares a group with no other of this queue.
+ *    group is not told to wait for them; and a part that compares who is in its queue shares a group with no other of it.
  * 3. etcd limits operations at each depth to 128 by default, and the size of a request: a group that is full is followed by another.
  * 4. A refusal of the whole may be the fault of one part: a lease that has ended, a permission that is missing, or an exceeded space
  *    quota, which refuses puts and would not refuse deletes. Then each part is sent by itself. An unknown outcome is every
@@ -21,10 +21,10 @@ import type { Session } from '../session/session.ts';
 import { StoreError, type StoreFailure } from '../store/store-error.ts';
 import type { Store, Transaction, TransactionResponse } from '../store/store.ts';
 
-/** One queue's transaction, and what it does to the queue: puts a key, puts one if there is none, or deletes one. */
+/** One queue's transaction, and what it does to the queue: puts a key, puts one if few are there, or deletes one. */
 export interface QueueTransaction extends Transaction {
   readonly queue: string;
-  readonly does: 'enter' | 'enter-if-empty' | 'leave';
+  readonly does: 'enter' | 'enter-if-few' | 'leave';
 }
 
 /** Far enough below etcd's 128, from which the largest part is taken off. */
@@ -128,7 +128,7 @@ function inGroups(parts: readonly Part[]): readonly (readonly Part[])[] {
 /** 1, 2. Whether a part can share a group with those of the same queue. */
 function agrees(does: QueueTransaction['does'], others: ReadonlySet<QueueTransaction['does']> | undefined): boolean {
   if (others === undefined) return true;
-  if (does === 'enter-if-empty' || others.has('enter-if-empty')) return false;
+  if (does === 'enter-if-few' || others.has('enter-if-few')) return false;
   return does === 'leave' || !others.has('enter');
 }
 

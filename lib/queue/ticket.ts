@@ -47,7 +47,6 @@ export class Ticket implements KeyOwner {
   readonly #stop = new AbortController();
   #loss: Error | undefined;
   readonly #entry: Entry;
-  readonly #beside: number;
   readonly #slots: SlotOptions | undefined;
   #slot: Slot | undefined;
   #owned = false;
@@ -62,11 +61,10 @@ export class Ticket implements KeyOwner {
   readonly over: Promise<void>;
 
   constructor(context: TicketContext, session: Session, queue: TicketQueue) {
-    const { prefix, place = prefix, beside = 0 } = queue;
+    const { prefix, place = prefix } = queue;
     this.#context = context;
     this.session = session;
     this.queue = prefix;
-    this.#beside = beside;
     this.#slots = queue.slots;
     this.#value = queue.value;
     this.#watchAfterMs = queue.watchAfterMs;
@@ -136,9 +134,8 @@ export class Ticket implements KeyOwner {
 
   /** 1, but only if nobody is to be waited for: then the ticket owns the queue. `false`: somebody has it, and it is to leave. */
   async enqueueIfFree(): Promise<boolean> {
-    if (this.#beside > 0) await this.enqueue();
-    else await this.#alone(() => this.#repeat(() => this.#entry.enterIfEmpty()));
-    if (this.#entry.createRevision === 0n || !this.#entry.before.areFew) return false;
+    await this.#alone(() => this.#repeat(() => this.#entry.enterIfFew()));
+    if (this.#entry.createRevision === 0n) return false;
     return this.#own({ isPatient: false });
   }
 
