@@ -371,6 +371,18 @@ test('while somebody else is at it, timeoutMs ends the waiting; an outage has an
   });
 });
 
+test('whose turn has come in time gets the result, and is not told that etcd does not answer', async (t) => {
+  const { world, one, other } = await two();
+  other.store.faults.onRequest(() => ({ delayMs: 50 }));
+  const first = one.coordinator.once('a', async () => {
+    await sleep(world.runtime.clock, 500);
+    return 'done';
+  });
+  /* Its time is over 20 ms after its turn has come, and the look takes 50. */
+  const second = other.coordinator.once('a', () => t.fail(), { timeoutMs: 520 });
+  t.deepEqual(await world.settle(Promise.all([first, second])), ['done', 'done']);
+});
+
 test('degraded refuses at once, unless the caller waits for the recovery', async (t) => {
   const { world, one } = await two();
   const restore = one.store.faults.cutOff();

@@ -108,7 +108,9 @@ export class Once {
     if (!call.waitForRecovery) this.#expectContact(matter);
     const { signal: caller, timeoutMs } = call;
     const { signal, unlink } = linkSignals(caller, this.#context.queue.closing);
-    const found = await this.#look(call, signal).finally(unlink);
+    /* 1 */
+    const patienceMs = call.waitForRecovery ? call.leftMs() : Math.min(call.leftMs(), this.#context.deadlineMs);
+    const found = await this.#look(call, patienceMs, signal).finally(unlink);
     if (found !== undefined) return found.value as T;
     for (;;) {
       const tenure = await call.contest.join({
@@ -137,8 +139,11 @@ export class Once {
   async #take(call: Call, tenure: Tenure, work: (turn: Turn) => unknown): Promise<Result | undefined> {
     let progress: Progress = { is: 'waiting' };
     const outcome = await call.contest.conduct(tenure, async () => {
-      /* 2 */
-      const found = await this.#look(call, tenure.signal);
+      /* 2. The turn has come in time, so the waiting is over. */
+      const patienceMs = call.waitForRecovery
+        ? Math.max(call.leftMs(), this.#context.deadlineMs)
+        : this.#context.deadlineMs;
+      const found = await this.#look(call, patienceMs, tenure.signal);
       if (found !== undefined) {
         progress = { is: 'known', result: found };
         return;
@@ -157,11 +162,8 @@ export class Once {
     return settle(call, progress, outcome);
   }
 
-  /** 1. Within what the call is willing to wait, and within the request's deadline unless it waits for the recovery. */
-  #look({ contest, record, waitForRecovery, leftMs }: Call, caller: AbortSignal): Promise<Result | undefined> {
-    const withinMs = waitForRecovery ? leftMs() : Math.min(leftMs(), this.#context.deadlineMs);
-    const look = (signal: AbortSignal): Promise<Result | undefined> => this.#records.find(record, signal);
-    return contest.ask(caller, look, withinMs);
+  #look({ contest, record }: Matter, withinMs: number, caller: AbortSignal): Promise<Result | undefined> {
+    return contest.ask(caller, (signal) => this.#records.find(record, signal), withinMs);
   }
 
   /** 4. Within a deadline of its own: the caller's signal has told the work to stop, and what it has done all the same is done. */
