@@ -1,4 +1,5 @@
 import {
+  AccessDeniedError,
   ClosedError,
   LockLostError,
   LockTimeoutError,
@@ -7,7 +8,7 @@ import {
   WorkStuckError,
 } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
-import type { Member } from '../registry/member.ts';
+import { sealMember, type Member } from '../registry/member.ts';
 import type { Registration } from '../registry/registration.ts';
 import type { Registry } from '../registry/registry.ts';
 import { linkSignals } from '../runtime/abort.ts';
@@ -74,6 +75,7 @@ export class Ownership {
     const registration = this.#register();
     const { signal, unlink } = linkSignals(caller, this.#context.queue.closing, this.#failed.signal);
     void this.#expectAccess(registration, signal).catch(() => {});
+    void this.#expectReading(signal);
     const reason = await this.#follow(signal);
     unlink();
     await this.#leave(registration, reason);
@@ -81,9 +83,11 @@ export class Ownership {
   }
 
   #register(): Registration {
-    const { instanceId, count } = this.#identity;
+    const { instanceId } = this.#identity;
     try {
-      return this.#registry.register({ address: instanceId, metadata: { [COUNT]: String(count) } });
+      /* It has to be able to say at its end that it leaves, which takes more room. */
+      sealMember({ instanceId, address: instanceId, metadata: this.#metadata({ isLeaving: true }) });
+      return this.#registry.register({ address: instanceId, metadata: this.#metadata() });
     } catch (error) {
       void this.#registry.close();
       throw error;
@@ -97,6 +101,19 @@ export class Ownership {
       if (state !== 'joining' || refusal === undefined) continue;
       this.#failed.abort(asPublicError(refusal, `own partitions of ${JSON.stringify(this.#identity.name)}`));
     }
+  }
+
+  /** Whoever may not read who is there would be a member and own nothing, and keep others from its share. */
+  async #expectReading(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#registry.ready({ timeoutMs: Number.MAX_SAFE_INTEGER, signal });
+    } catch (error) {
+      if (error instanceof AccessDeniedError) this.#failed.abort(error);
+    }
+  }
+
+  #metadata({ isLeaving = false } = {}): Readonly<Record<string, string>> {
+    return { [COUNT]: String(this.#identity.count), ...(isLeaving ? { [LEAVING]: 'true' } : {}) };
   }
 
   /** 2. Resolves with why it ended. */
@@ -145,9 +162,9 @@ export class Ownership {
   /** 5. Nothing is taken back under running work: then it is the lease's end that does it, or the work's. */
   async #leave(registration: Registration, reason: unknown): Promise<void> {
     const { runtime } = this.#context;
-    const { count, name } = this.#identity;
+    const { name } = this.#identity;
     this.#assigned = new Set();
-    registration.update({ [COUNT]: String(count), [LEAVING]: 'true' });
+    registration.update(this.#metadata({ isLeaving: true }));
     const claims = [...this.#claims.values()];
     for (const claim of claims) claim.stop(reason instanceof Error ? reason : new Error(String(reason)));
     const ended = Promise.allSettled(claims.map((claim) => claim.ended));

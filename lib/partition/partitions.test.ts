@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import {
   AccessDeniedError,
   ClosedError,
+  LimitExceededError,
   LockLostError,
   PartitionCountError,
   PartitionMovedError,
@@ -341,4 +342,31 @@ test('whom etcd refuses is told so', async (t) => {
   const owning = coordinator.partitions('orders', { count: 2 }).own(() => {});
   owning.catch(() => {});
   await t.throwsAsync(world.settle(owning, 5_000), { instanceOf: AccessDeniedError, message: /orders/ });
+});
+
+test('who may not read who is there is told so, and keeps nobody from anything', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator, store } = await world.connect({ instanceId: 'a' });
+  const denied = new StoreError('denied', 'permanent', 'permission denied');
+  store.faults.onRequest((call) => {
+    const [range] = call.method === 'transact' ? call.transaction.then : [];
+    const isOfMembers = call.method === 'range' ? isMembers(call.range) : range?.type === 'range' && isMembers(range);
+    return isOfMembers ? { refuseWith: denied } : undefined;
+  });
+  const owning = coordinator.partitions('orders', { count: 2 }).own(() => {});
+  owning.catch(() => {});
+  await t.throwsAsync(world.settle(owning, 30_000), { instanceOf: AccessDeniedError, message: /orders/ });
+  t.deepEqual(world.cluster.entries('test/partition-member/'), []);
+
+  function isMembers(span: object): boolean {
+    return 'prefix' in span && String(span.prefix).includes('/partition-member/');
+  }
+});
+
+test('a name that leaves no room to say that it leaves is refused before anything is owned', async (t) => {
+  const world = new VirtualWorld();
+  const room = 4_096 - JSON.stringify({ instanceId: '', address: '', metadata: { count: '2' } }).length;
+  const { coordinator } = await world.connect({ instanceId: 'a'.repeat(Math.floor(room / 2)) });
+  const owning = coordinator.partitions('orders', { count: 2 }).own(() => t.fail('it is owned'));
+  await t.throwsAsync(world.settle(owning), { instanceOf: LimitExceededError });
 });
