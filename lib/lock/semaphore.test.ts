@@ -404,3 +404,16 @@ test('a release that arrives after a restore does not take the slot that somebod
   t.true(next.isHeld());
   t.deepEqual(world.cluster.entries(SLOTS), [slot!]);
 });
+
+test('an epoch that is none, found with the slot, leaves no slot behind', async (t) => {
+  const { world, semaphore, store, left } = await scene(1, 3);
+  store.faults.onRequest((call) => {
+    const isClaim =
+      call.method === 'transact' && call.transaction.then.filter(({ type }) => type === 'put').length === 2;
+    if (isClaim) world.cluster.put('test/epoch', 'none');
+    return undefined;
+  });
+  await t.throwsAsync(world.settle(semaphore.acquire()));
+  await world.advance(100);
+  t.is(left(), 0);
+});

@@ -85,7 +85,7 @@ export class Slot {
         this.#isUnsure = true;
         throw error;
       });
-      const epoch = readEpoch(this.#context.epochKey, entriesOf(responses[2])[0]);
+      const [epoch] = entriesOf(responses[2]);
       if (succeeded) return this.#have({ key, createRevision: revision }, epoch);
       const [own] = entriesOf(responses[0]);
       if (own?.createRevision !== createRevision) return 'removed';
@@ -160,11 +160,12 @@ export class Slot {
     return undefined;
   }
 
-  #have(life: KeyLife, epoch: number): 'claimed' {
+  #have(life: KeyLife, epoch: KeyValue | undefined): 'claimed' {
     this.#life = life;
-    this.#epoch = epoch;
     this.#isUnsure = false;
     this.#disownBut(life.key);
+    /* Last, since it throws for what is none: a slot that stands has to be known, or it could not be given back. */
+    this.#epoch = readEpoch(this.#context.epochKey, epoch);
     return 'claimed';
   }
 
