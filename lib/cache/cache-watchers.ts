@@ -20,13 +20,10 @@ export class CacheWatchers {
   }
 
   watch(signal: AbortSignal | undefined): Sequence<CacheChange> {
-    const watcher: Changes<CacheChange> = new Changes(
-      MAX_WAITING_CHANGES,
-      () => this.#watchers.delete(watcher),
-      expectSignal(signal),
-    );
+    const end = (watcher: Changes<CacheChange>): boolean => this.#watchers.delete(watcher);
+    const watcher = new Changes(MAX_WAITING_CHANGES, end, expectSignal(signal));
     if (this.#isClosed) watcher.close();
-    else this.#watchers.add(watcher);
+    else if (signal?.aborted !== true) this.#watchers.add(watcher);
     return watcher;
   }
 

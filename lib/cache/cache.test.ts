@@ -241,6 +241,16 @@ test('a watcher that falls too far behind is told so instead of being remembered
   t.true((await slow.next()).done);
 });
 
+test('watching with a signal that has aborted before rejects the first read with its reason, and is done', async (t) => {
+  for (const options of [{}, { keys: 'on-demand' }] as const) {
+    const { cache } = await ready(options);
+    const reason = new Error('too late');
+    const changes = cache.watch({ signal: AbortSignal.abort(reason) });
+    t.is(await t.throwsAsync(changes.next()), reason);
+    t.true((await changes.next()).done);
+  }
+});
+
 test('caches of one prefix share one watch, and closing the last ends it', async (t) => {
   const { world, coordinator, cache } = await ready();
   const before = world.cluster.openWatches;

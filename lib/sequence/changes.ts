@@ -16,15 +16,20 @@ interface Read<T> {
 export class Changes<T> implements Sequence<T> {
   readonly #limit: number;
   readonly #stopListening: () => void;
-  readonly #onEnd: () => void;
+  readonly #onEnd: (sequence: Changes<T>) => void;
   readonly #whenFull: 'end' | 'keep-newest';
   #waiting: T[] = [];
   /** There are some only while no change waits. */
   #reads: readonly Read<T>[] = [];
   #end: { readonly error?: unknown } | undefined;
 
-  /** `onEnd` is called once, when nothing more will be taken. */
-  constructor(limit: number, onEnd: () => void, signal?: AbortSignal, whenFull: 'end' | 'keep-newest' = 'end') {
+  /** `onEnd` is called once, when nothing more will be taken: from in here, if the signal has aborted before. */
+  constructor(
+    limit: number,
+    onEnd: (sequence: Changes<T>) => void,
+    signal?: AbortSignal,
+    whenFull: 'end' | 'keep-newest' = 'end',
+  ) {
     this.#whenFull = whenFull;
     this.#limit = limit;
     this.#onEnd = onEnd;
@@ -86,7 +91,7 @@ export class Changes<T> implements Sequence<T> {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#stopListening?.();
-    this.#onEnd();
+    this.#onEnd(this);
     const reads = this.#reads;
     this.#reads = [];
     for (const { resolve, reject } of reads) this.next().then(resolve, reject);
