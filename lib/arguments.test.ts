@@ -2,7 +2,9 @@ import test from 'ava';
 import {
   expectDuration,
   expectFunction,
+  expectGivenOptions,
   expectOptions,
+  expectRevision,
   expectSignal,
   expectText,
   expectWholeNumber,
@@ -27,6 +29,13 @@ const refused: readonly (readonly [claim: string, act: () => unknown, message: R
     () => expectOptions('acquire', { timeout: 1 } as never, ['timeoutMs' as never]),
     /timeoutMs, got "timeout"/,
   ],
+  [
+    'nothing, where an option has no default,',
+    () => expectGivenOptions('semaphore', undefined as never, []),
+    /semaphore to be an object, got undefined/,
+  ],
+  ['a negative revision', () => expectRevision('ifRevision', -1n), /ifRevision.*not negative, got -1n/],
+  ['a number for a revision', () => expectRevision('ifRevision', 1 as never), /ifRevision.*bigint, got 1/],
   ['null for options', () => expectOptions('acquire', null as never, []), /acquire to be an object, got null/],
   ['a list for options', () => expectOptions('acquire', [] as never, []), /to be an object, got an object of Array/],
 ];

@@ -21,6 +21,13 @@ export function expectWholeNumber(option: string, value: number, least: number, 
   return value;
 }
 
+/** A revision of etcd's; 0 stands for what was never written. */
+export function expectRevision(option: string, value: bigint): void {
+  if (typeof value !== 'bigint') throw new TypeError(`Expected ${option} to be a bigint, got ${show(value)}`);
+  if (value < 0n)
+    throw new RangeError(`Expected ${option} to be a revision, which is not negative, got ${show(value)}`);
+}
+
 export function expectText(option: string, value: string): string {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(`Expected ${option} to be text that is not empty, got ${show(value)}`);
@@ -77,6 +84,16 @@ export function expectOptions<T extends object>(
       `Expected the options of ${what} to be among ${known.join(', ')}, got ${JSON.stringify(unknown)}`,
     );
   }
+}
+
+/** Of options of which one has no default: none at all are refused as well. */
+export function expectGivenOptions<T extends object>(
+  what: string,
+  options: T,
+  known: readonly (keyof T & string)[],
+): void {
+  if (options === undefined) throw new TypeError(`Expected the options of ${what} to be an object, got undefined`);
+  expectOptions(what, options, known);
 }
 
 /** A value for an error message: short, and telling text from numbers. */

@@ -1,4 +1,4 @@
-import { expectOptions, expectText, expectValue, show } from '../arguments.ts';
+import { expectOptions, expectRevision, expectText, expectValue, show } from '../arguments.ts';
 import { CoordinationUnavailableError, VersionConflictError } from '../errors.ts';
 import type { ReaderCalls } from '../replica/reader-calls.ts';
 import { encodePath } from '../session/keyspace.ts';
@@ -45,9 +45,7 @@ export class CacheWriter {
   ): Promise<void> {
     expectOptions(what, options, ['ifRevision', 'signal']);
     const { ifRevision, signal } = options;
-    if (ifRevision !== undefined && typeof ifRevision !== 'bigint') {
-      throw new TypeError(`Expected ifRevision to be a bigint, got ${show(ifRevision)}`);
-    }
+    if (ifRevision !== undefined) expectRevision('ifRevision', ifRevision);
     const full = `${this.#root}${encodePath('key', key)}`;
     const compare = ifRevision === undefined ? [] : [{ key: full, target: 'mod', is: '=', than: ifRevision } as const];
     const transaction = { compare, then: [operation(full)], otherwise: [{ type: 'range', key: full } as const] };

@@ -303,5 +303,26 @@ test('what cannot be a key, or would not be kept as it is, is refused the same b
       cache.put('eu', 'a\ud800'),
     ];
     for (const call of calls) await t.throwsAsync(world.settle(call), { instanceOf: TypeError });
+    for (const key of ['', 7, undefined, null]) {
+      t.throws(() => cache.get(key as string), { instanceOf: TypeError, message: /key.*got/ });
+    }
+  }
+});
+
+test('a revision that cannot be is refused by the name of its option', async (t) => {
+  for (const options of [{}, { keys: 'on-demand' }] as const) {
+    const { world, cache } = await ready(options);
+    const calls: readonly [Promise<unknown>, RegExp][] = [
+      [cache.read('eu', { minRevision: -1n }), /minRevision.*got -1n/],
+      [cache.put('eu', '1', { ifRevision: -1n }), /ifRevision.*got -1n/],
+      [cache.delete('eu', { ifRevision: -1n }), /ifRevision.*got -1n/],
+    ];
+    for (const [call, message] of calls) {
+      await t.throwsAsync(world.settle(call), { instanceOf: RangeError, message });
+    }
+    await t.throwsAsync(world.settle(cache.put('eu', '1', { ifRevision: 3 as never })), {
+      instanceOf: TypeError,
+      message: /ifRevision.*got 3/,
+    });
   }
 });

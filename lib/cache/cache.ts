@@ -8,7 +8,7 @@
  *
  * Not guaranteed. That a value is the newest: it is as old as its `ageMs` says. `read(key, { consistency: 'linearizable' })` asks.
  */
-import { expectOptions, show } from '../arguments.ts';
+import { expectOptions, expectRevision, show } from '../arguments.ts';
 import type { ReaderContext, ReaderNames } from '../replica/reader-calls.ts';
 import type { Replicas } from '../replica/replicas.ts';
 import type { Sequence } from '../sequence/sequence.ts';
@@ -154,8 +154,6 @@ export function completeReadOptions(options: ReadOptions): {
   if (consistency !== 'cached' && consistency !== 'linearizable') {
     throw new TypeError(`Expected consistency to be 'cached' or 'linearizable', got ${show(consistency)}`);
   }
-  if (minRevision !== undefined && typeof minRevision !== 'bigint') {
-    throw new TypeError(`Expected minRevision to be a bigint, got ${show(minRevision)}`);
-  }
+  if (minRevision !== undefined) expectRevision('minRevision', minRevision);
   return { isLinearizable: consistency === 'linearizable', minRevision };
 }

@@ -80,6 +80,7 @@ export class OnDemandCache implements Cache, Keeper {
   }
 
   get(key: string): CachedEntry | undefined {
+    expectText('key', key);
     const kept = this.#kept.get(key);
     if (kept === undefined) {
       this.#misses += 1;

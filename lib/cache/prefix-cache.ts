@@ -65,6 +65,7 @@ export class PrefixCache implements Cache {
   }
 
   get(key: string): CachedEntry | undefined {
+    expectText('key', key);
     if (this.#strict) this.#calls.expectFresh(this.#replica, this.#maxStalenessMs);
     const entry = this.#entries.get(key);
     if (entry === undefined) this.#misses += 1;

@@ -74,6 +74,11 @@ for (const json of [
 }
 
 test('wrong options are refused', (t) => {
+  t.throws(() => new LamportClock(undefined as never), { instanceOf: TypeError, message: /options of LamportClock/ });
+  t.throws(() => new LamportClock({ node: 'a', counter: null as never }), {
+    instanceOf: TypeError,
+    message: /counter/,
+  });
   t.throws(() => new LamportClock({ node: '' }), { instanceOf: TypeError, message: /node/ });
   t.throws(() => new LamportClock({ node: 'a', counter: -1n }), { instanceOf: RangeError });
   t.throws(() => new LamportClock({ node: 'a', start: 1n } as never), { instanceOf: TypeError, message: /"start"/ });

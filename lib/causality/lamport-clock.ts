@@ -1,4 +1,4 @@
-import { expectOptions, expectText, show } from '../arguments.ts';
+import { expectGivenOptions, expectText, show } from '../arguments.ts';
 import { withDecimals } from '../runtime/decimals.ts';
 
 /** When something happened, by no clock: counts only go up along messages. */
@@ -37,9 +37,10 @@ export class LamportClock {
 
   /** Throws a TypeError or RangeError for a node or counter that is none. */
   constructor(options: LamportClockOptions) {
-    expectOptions('LamportClock', options, ['node', 'counter']);
-    this.node = expectText('node', options.node);
-    this.#counter = expectCounter('counter', options.counter ?? 0n);
+    expectGivenOptions('LamportClock', options, ['node', 'counter']);
+    const { node, counter = 0n } = options;
+    this.node = expectText('node', node);
+    this.#counter = expectCounter('counter', counter);
   }
 
   /** The stamp of the last event. Keep its counter where it outlives the process. */

@@ -1,3 +1,5 @@
+import { show } from '../arguments.ts';
+
 /**
  * A schema as https://standardschema.dev defines it, version 1: what zod, valibot, arktype and others offer. Written down here, so that
  * no package is needed for it. Only synchronous schemas can be used: values are read on hot paths.
@@ -34,7 +36,7 @@ export function expectSchema(schema: unknown): void {
     typeof standard.validate !== 'function'
   ) {
     throw new TypeError(
-      'Expected schema to be a Standard Schema (zod, valibot, arktype, …), with `~standard` of version 1',
+      `Expected schema to be a Standard Schema (zod, valibot, arktype, …), with \`~standard\` of version 1, got ${show(schema)}`,
     );
   }
 }

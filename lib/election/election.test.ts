@@ -371,6 +371,7 @@ const wrong: readonly [string, () => unknown][] = [
   ['value', () => election().campaign({ value: 7 as never })],
   ['a value that etcd could not keep as it is', () => election().campaign({ value: 'a\ud800' })],
   ['timeoutMs', () => election().campaign({ timeoutMs: -1 })],
+  ['waitForRecovery', () => election().campaign({ waitForRecovery: 'yes' as never })],
   ['an option of leader', () => election().leader({ consistency: 'any' } as never)],
   ['onStuck', () => election().lead(() => 0, { onStuck: 'hope' as never })],
   ['drainMs', () => election().lead(() => 0, { drainMs: Number.NaN })],

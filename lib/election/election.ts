@@ -8,7 +8,15 @@
  * Keys and values are those of etcd's Go package `concurrency.Election` and of `etcdctl elect`, with which it contends: the key's value is
  * exactly what was proclaimed. Who a leader is stands under its session. All candidates are equal; there are no priorities.
  */
-import { expectDuration, expectFunction, expectOptions, expectSignal, expectValue, show } from '../arguments.ts';
+import {
+  expectBoolean,
+  expectDuration,
+  expectFunction,
+  expectOptions,
+  expectSignal,
+  expectValue,
+  show,
+} from '../arguments.ts';
 import { CoordinationUnavailableError, LockTimeoutError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { QueueReport } from '../queue/inspect.ts';
@@ -128,8 +136,9 @@ export class Election {
    */
   async campaign(options: CampaignOptions = {}): Promise<Leadership> {
     expectOptions('campaign', options, ['value', 'timeoutMs', 'signal', 'waitForRecovery']);
-    const { value = '', timeoutMs, signal, waitForRecovery } = options;
+    const { value = '', timeoutMs, signal, waitForRecovery = false } = options;
     if (timeoutMs !== undefined) expectDuration('timeoutMs', timeoutMs);
+    expectBoolean('waitForRecovery', waitForRecovery);
     const contest = this.#contest(value);
     const tenure = await contest.join({ timeoutMs, signal: expectSignal(signal), waitForRecovery });
     return new Leadership(tenure, contest, this.#context.operations);

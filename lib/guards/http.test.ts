@@ -237,6 +237,7 @@ for (const [what, guard, options, message] of [
   ['no resource', memoryGuard(), {}, /resource/],
   ['an empty resource', memoryGuard(), { resource: '' }, /resource/],
   ['a header that is none', memoryGuard(), { resource: 'a', header: 'Fencing Token' }, /header/],
+  ['null for the header', memoryGuard(), { resource: 'a', header: null }, /header.*got null/],
   ['a misspelt option', memoryGuard(), { resource: 'a', timeout: 1 }, /"timeout"/],
   ['no time', memoryGuard(), { resource: 'a', timeoutMs: 0 }, /timeoutMs/],
   ['openReads as text', memoryGuard(), { resource: 'a', openReads: 'yes' }, /openReads/],

@@ -12,7 +12,7 @@
  * @packageDocumentation
  */
 
-import { expectBoolean, expectDuration, expectFunction, expectOptions, show } from '../arguments.ts';
+import { expectBoolean, expectDuration, expectFunction, expectGivenOptions, show } from '../arguments.ts';
 import { StaleTokenError } from '../errors.ts';
 import { expectToken, parseToken } from '../queue/token.ts';
 import { systemClock, type Clock } from '../runtime/clock.ts';
@@ -85,13 +85,18 @@ export function httpGuardOn<R>(clock: Clock, guard: TokenCheck, options: HttpGua
   if (typeof (guard as TokenCheck | undefined)?.check !== 'function') {
     throw new TypeError(`Expected guard to have a check, got ${show(guard)}`);
   }
-  if (options === undefined) throw new TypeError('Expected the options of httpGuard to be an object, got undefined');
-  expectOptions('httpGuard', options, ['resource', 'header', 'openReads', 'timeoutMs', 'onError']);
-  const { resource: named, openReads = false, timeoutMs = 5_000, onError } = options;
+  expectGivenOptions('httpGuard', options, ['resource', 'header', 'openReads', 'timeoutMs', 'onError']);
+  const {
+    resource: named,
+    header: askedHeader = DEFAULT_HEADER,
+    openReads = false,
+    timeoutMs = 5_000,
+    onError,
+  } = options;
   const resourceOf = typeof named === 'string' ? () => named : named;
   if (typeof named === 'string') expectResource(named);
   else expectFunction('resource', named);
-  const header = expectHeader(options.header ?? DEFAULT_HEADER);
+  const header = expectHeader(askedHeader);
   const key = header.toLowerCase();
   expectBoolean('openReads', openReads);
   expectDuration('timeoutMs', timeoutMs, 1);

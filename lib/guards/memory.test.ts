@@ -91,5 +91,6 @@ test('a full guard refuses a new resource rather than forget one', (t) => {
 
 test('options that nobody reads are refused', (t) => {
   t.throws(() => memoryGuard({ maxResource: 1 } as object), { instanceOf: TypeError, message: /"maxResource"/ });
+  t.throws(() => memoryGuard({ maxResources: null as never }), { instanceOf: RangeError, message: /got null/ });
   t.throws(() => memoryGuard({ maxResources: 0 }), { instanceOf: RangeError, message: /maxResources/ });
 });

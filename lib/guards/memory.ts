@@ -36,7 +36,8 @@ export interface MemoryGuard {
 /** A guard that has seen nothing yet. Throws a TypeError or RangeError for wrong options. */
 export function memoryGuard(options: MemoryGuardOptions = {}): MemoryGuard {
   expectOptions('memoryGuard', options, ['maxResources']);
-  const maxResources = expectWholeNumber('maxResources', options.maxResources ?? 1_000_000, 1, 2 ** 24);
+  const { maxResources = 1_000_000 } = options;
+  expectWholeNumber('maxResources', maxResources, 1, 2 ** 24);
   const highestTokens = new Map<string, bigint>();
 
   return {

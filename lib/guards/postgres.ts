@@ -31,7 +31,7 @@
  * @packageDocumentation
  */
 
-import { expectDuration, expectFunction, expectOptions, expectSignal, show } from '../arguments.ts';
+import { expectDuration, expectFunction, expectGivenOptions, expectOptions, expectSignal, show } from '../arguments.ts';
 import { LimitExceededError, StaleTokenError } from '../errors.ts';
 import { expectToken } from '../queue/token.ts';
 import { abortable } from '../runtime/abort.ts';
@@ -198,7 +198,7 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
 
     async forget(pool, options) {
       expectClient('pool', pool);
-      expectOptions('forget', options, ['olderThanMs', 'signal']);
+      expectGivenOptions('forget', options, ['olderThanMs', 'signal']);
       const { olderThanMs, signal } = options;
       expectDuration('olderThanMs', olderThanMs);
       expectSignal(signal)?.throwIfAborted();

@@ -626,6 +626,7 @@ const wrong: readonly [
 ][] = [
   ['a negative timeout', (lock) => lock.acquire({ timeoutMs: -1 })],
   ['a timeout that is no number', (lock) => lock.acquire({ timeoutMs: Number.NaN })],
+  ['a wait for recovery that is neither true nor false', (lock) => lock.acquire({ waitForRecovery: 'yes' as never })],
   ['an option that does not exist', (lock) => lock.acquire({ timeout: 5 } as never)],
   ['a signal that is none', (lock) => lock.acquire({ signal: {} as never })],
   ['work that is no function', (lock) => lock.with('work' as never)],

@@ -1,4 +1,4 @@
-import { expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
+import { expectBoolean, expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
 import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { Keeping } from '../queue/custody.ts';
@@ -139,8 +139,9 @@ export abstract class Lockable<Held> {
 
   async #acquire(options: AcquireOptions): Promise<Tenure> {
     expectOptions('acquire', options, ['timeoutMs', 'signal', 'waitForRecovery']);
-    const { timeoutMs, signal, waitForRecovery } = options;
+    const { timeoutMs, signal, waitForRecovery = false } = options;
     if (timeoutMs !== undefined) expectDuration('timeoutMs', timeoutMs);
+    expectBoolean('waitForRecovery', waitForRecovery);
     const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery, ...this.#keeping };
     if (this.#holdsAllOf()) {
       throw new SelfDeadlockError(

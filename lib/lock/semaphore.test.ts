@@ -374,6 +374,7 @@ test('inspect tells the holders by their slots, and who waits', async (t) => {
 test('what cannot be a number of permits is refused by its name', async (t) => {
   const { all } = await scene();
   const open = (options: object): Semaphore => all[0]!.coordinator.semaphore('gpu', options as { permits: number });
+  t.throws(() => open(undefined as never), { instanceOf: TypeError, message: /options of semaphore.*got undefined/ });
   t.throws(() => open({}), { instanceOf: RangeError, message: /permits/ });
   t.throws(() => open({ permits: 0 }), { instanceOf: RangeError, message: /permits/ });
   t.throws(() => open({ permits: 1, slots: 2 }), { instanceOf: TypeError, message: /slots/ });

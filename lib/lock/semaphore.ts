@@ -5,7 +5,7 @@
  * holder. Who asks first is served first. What no semaphore guarantees is that a write arrives while a permit is held: where that matters,
  * give each slot a resource of its own, and its token to the guard of that.
  */
-import { expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
+import { expectGivenOptions, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
 import type { ContestContext } from '../queue/contest.ts';
 import { inspectSlots, type SharedReport } from '../queue/inspect.ts';
 import type { Tenure } from '../queue/tenure.ts';
@@ -44,7 +44,7 @@ export class Semaphore extends Lockable<HeldPermit> {
 
   /** @internal */
   constructor(context: ContestContext, name: string, options: SemaphoreOptions) {
-    expectOptions('semaphore', options, ['permits']);
+    expectGivenOptions('semaphore', options, ['permits']);
     const permits = expectWholeNumber('permits', options.permits, 1, MOST_PERMITS);
     const prefix = context.keyspace.queue('semaphore', name);
     const slots = context.keyspace.slots(name);

@@ -1,4 +1,4 @@
-import { expectDuration, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
+import { expectDuration, expectGivenOptions, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
 
 /** What the partitions are to be. */
 export interface PartitionsOptions {
@@ -28,7 +28,7 @@ const DEFAULT_DRAIN_MS = 10_000;
 
 /** Throws a TypeError or RangeError that names what is wrong. */
 export function completePartitionsOptions(options: PartitionsOptions): { readonly count: number } {
-  expectOptions('partitions', options, ['count']);
+  expectGivenOptions('partitions', options, ['count']);
   return { count: expectWholeNumber('count', options.count, 1, MOST_PARTITIONS) };
 }
 

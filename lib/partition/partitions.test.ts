@@ -277,6 +277,10 @@ test('a closing coordinator ends all work first, and others have it at once', as
   await crew.world.advance(100);
   t.is(crew.ownersOf().size, COUNT);
   t.true([...crew.ownersOf().values()].every((owner) => owner === 'b'));
+  t.throws(() => a.process.coordinator.partitions('orders', undefined as never), {
+    instanceOf: TypeError,
+    message: /options of partitions/,
+  });
   t.throws(() => a.process.coordinator.partitions('orders', { count: 0 }), { instanceOf: RangeError });
   await t.throwsAsync(
     a.process.coordinator.partitions('x', { count: 1 }).own(() => {}),

@@ -1,6 +1,7 @@
 import {
   expectDuration,
   expectFunction,
+  expectGivenOptions,
   expectOptions,
   expectSignal,
   expectText,
@@ -64,7 +65,7 @@ export function completeRegistryOptions(options: RegistryOptions): Staleness {
 
 /** Throws a TypeError or RangeError that names what is wrong. */
 export function completeRegisterOptions(options: RegisterOptions): CompleteRegisterOptions {
-  expectOptions('register', options, [
+  expectGivenOptions('register', options, [
     'address',
     'metadata',
     'check',

@@ -396,6 +396,7 @@ test('a signal ends a registration, also one that has aborted before', async (t)
 
 test('wrong options are refused at once', async (t) => {
   const { registry, one } = await pair();
+  t.throws(() => registry.register(undefined as never), { instanceOf: TypeError, message: /options of register/ });
   t.throws(() => registry.register({ address: '' }), { instanceOf: TypeError });
   t.throws(() => registry.register({ address: 'a', metadata: { n: 1 as never } }), { instanceOf: TypeError });
   t.throws(() => registry.register({ address: 'a', metadata: { n: 'x'.repeat(5_000) } }), {

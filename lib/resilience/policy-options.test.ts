@@ -38,6 +38,7 @@ const wrong: readonly (readonly [options: object | undefined, message: RegExp])[
   [{ name: 'a', timeoutMs: Number.NaN }, /timeoutMs.*got NaN/],
   [{ name: 'a', timeoutMs: '5s' }, /timeoutMs.*got "5s"/],
   [{ name: 'a', timeoutMs: 2_000, deadlineMs: 1_000 }, /timeoutMs <= deadlineMs, got 2000 and 1000/],
+  [{ name: 'a', deadlineMs: null }, /deadlineMs.*got null/],
   [{ name: 'a', idempotent: 'yes' }, /idempotent.*got "yes"/],
   [{ name: 'a', retry: 3 }, /options of retry/],
   [{ name: 'a', retry: { attempts: 3 } }, /"attempts"/],

@@ -2,6 +2,7 @@ import {
   expectBoolean,
   expectDuration,
   expectFunction,
+  expectGivenOptions,
   expectOptions,
   expectText,
   expectWholeNumber,
@@ -150,8 +151,7 @@ const MOST = 1_000_000;
 
 /** Completes the options. Throws a TypeError or RangeError that names what is wrong. */
 export function completePolicyOptions<F>(options: PolicyOptions<F>): CompletePolicyOptions<F> {
-  if (options === undefined) throw new TypeError('Expected the options of createPolicy to be an object, got undefined');
-  expectOptions('createPolicy', options, [
+  expectGivenOptions('createPolicy', options, [
     'name',
     'timeoutMs',
     'deadlineMs',
@@ -170,7 +170,7 @@ export function completePolicyOptions<F>(options: PolicyOptions<F>): CompletePol
   if (classify !== undefined) expectFunction('classify', classify);
   if (fallback !== undefined) expectFunction('fallback', fallback);
   const { maxAttempts, backoff } = completeRetry(options.retry);
-  const deadlineMs = options.deadlineMs ?? longestCallMs(timeoutMs, maxAttempts, backoff);
+  const { deadlineMs = longestCallMs(timeoutMs, maxAttempts, backoff) } = options;
   expectDuration('deadlineMs', deadlineMs, 1);
   expectOrder('timeoutMs', timeoutMs, 'deadlineMs', deadlineMs);
   return {
