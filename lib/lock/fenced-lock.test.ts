@@ -8,6 +8,7 @@ import {
   SelfDeadlockError,
 } from '../errors.ts';
 import { unpackToken } from '../queue/token.ts';
+import { sleep } from '../runtime/clock.ts';
 import { VirtualWorld } from '../testing/virtual-world.ts';
 import type { HeldLock } from './held-lock.ts';
 
@@ -589,6 +590,21 @@ test('close never releases under work that will not end', async (t) => {
   await world.advance(2_000);
   t.is(world.cluster.entries(LOCK).length, 2);
   t.true((await world.settle(waiting)).isHeld());
+});
+
+test('the error of work that ended after the time to drain is the cause', async (t) => {
+  const world = new VirtualWorld();
+  const { coordinator } = await world.connect();
+  const late = coordinator.lock('a').with(async () => {
+    await sleep(world.runtime.clock, 5_000);
+    throw new Error('half done');
+  });
+  const ended = t.throwsAsync(late, { instanceOf: ClosedError });
+  await world.advance(100);
+  await world.settle(coordinator.close({ drainMs: 1_000 }));
+  await world.advance(5_000);
+  const error = await ended;
+  t.true(error.cause instanceof Error && error.cause.message === 'half done');
 });
 
 test('close refuses those who wait', async (t) => {

@@ -1,5 +1,5 @@
 import { expectBoolean, expectDuration, expectFunction, expectOptions, expectSignal } from '../arguments.ts';
-import { LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
+import { ClosedError, LockLostError, LockTimeoutError, SelfDeadlockError } from '../errors.ts';
 import { Contest, type ContestContext } from '../queue/contest.ts';
 import type { Keeping } from '../queue/custody.ts';
 import type { JoinOptions } from '../queue/line.ts';
@@ -169,9 +169,9 @@ export abstract class Lockable<Held> {
     );
     stop();
     if (loss !== undefined) {
-      throw 'error' in result && loss instanceof LockLostError
-        ? new LockLostError(loss.message, { cause: result.error })
-        : loss;
+      if (!('error' in result)) throw loss;
+      const Loss = loss instanceof ClosedError ? ClosedError : LockLostError;
+      throw new Loss(loss.message, { cause: result.error });
     }
     if ('error' in result) throw result.error;
     return result.value;
