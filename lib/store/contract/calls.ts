@@ -13,6 +13,14 @@ export const callCases: readonly ContractCase[] = [
     },
   },
   {
+    title: 'a call may be given all the time there is',
+    run: async (t, store, { prefix }) => {
+      for (const timeoutMs of [100_000_000, 2 ** 31, Number.MAX_VALUE]) {
+        t.is((await store.range({ prefix }, { timeoutMs })).count, 0);
+      }
+    },
+  },
+  {
     title: 'a call whose signal was aborted before is not sent',
     run: async (t, store, { prefix, newLease }) => {
       const reason = new Error('too late');

@@ -2,6 +2,7 @@ import { StoreError } from '../store-error.ts';
 import type { Bounds } from './bounds.ts';
 import type { Credentials } from './credentials.ts';
 import type { Endpoint } from './endpoints.ts';
+import { LONGEST_CALL_MS } from './limits.ts';
 import type { Line, UnaryCall } from './line.ts';
 import type { UnaryMethod, UnaryMethods } from './protocol.ts';
 
@@ -86,7 +87,8 @@ export class Connection<L extends Line = Line> {
     credentials: Credentials,
     timeoutMs: number,
   ): UnaryCall<UnaryMethods[M]['response']> {
-    const call = this.line.unary(method, request, credentials, timeoutMs);
+    /* Whoever gives a call more time than that keeps it: the caller's own timer ends it, and this one is a courtesy to the server. */
+    const call = this.line.unary(method, request, credentials, Math.min(timeoutMs, LONGEST_CALL_MS));
     this.#unaryUnderWay += 1;
     call.answer.then(this.#onAnswer, this.#onAnswer);
     return call;
