@@ -70,6 +70,12 @@ const refusals: readonly (readonly [what: string, command: Command, words: reado
   ['a flag with a value', plain, ['a', '--force=yes'], /--force/],
   ['too few words', plain, [], /^Expected holdfast config get NAME .* got 0 words/],
   ['too many words', plain, ['a', 'b', 'c'], /got 3 words$/],
+  [
+    'a word that is missing beside one that is there',
+    command('config set', { takes: { least: 2, most: 2 } }),
+    ['a'],
+    /got one word$/,
+  ],
   ['no command where one is due', runs, ['a'], /behind --/],
   ['nothing behind --', runs, ['a', '--'], /behind --/],
   ['a command where none is due', plain, ['a', '--', 'sh'], /Expected nothing behind --/],
@@ -93,5 +99,5 @@ test('a value that was typed for a config is in no message', (t) => {
 });
 
 test('whoever asks for help need not get the words right', (t) => {
-  t.true(takeApart(plain, ['--help'], {}).options.flag('help'));
+  for (const word of ['--help', '-h']) t.true(takeApart(plain, [word], {}).options.flag('help'));
 });

@@ -70,7 +70,7 @@ function parse(
   const options = Object.fromEntries(
     Object.entries(specs).map(([name, { type }]) => [
       name,
-      { type: type === 'flag' ? ('boolean' as const) : ('string' as const) },
+      { type: type === 'flag' ? ('boolean' as const) : ('string' as const), ...(name === 'help' && { short: 'h' }) },
     ]),
   );
   try {
@@ -99,7 +99,7 @@ function expectWords(
 ): void {
   const shown = `holdfast ${name} ${usage}`;
   if (args.length < takes.least || args.length > takes.most) {
-    throw new UsageError(`Expected ${shown}, got ${args.length} words`);
+    throw new UsageError(`Expected ${shown}, got ${args.length === 1 ? 'one word' : `${args.length} words`}`);
   }
   if (takesCommand && rest.length === 0) throw new UsageError(`Expected a command behind --: ${shown}`);
   if (!takesCommand && hasRest) throw new UsageError(`Expected nothing behind --: ${shown}`);

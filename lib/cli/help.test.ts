@@ -2,7 +2,7 @@ import test from 'ava';
 import { commands } from './commands.ts';
 import { COMMON_OPTIONS } from './common-options.ts';
 import { EXIT, EXIT_HELP } from './exit-codes.ts';
-import { helpOf, overview } from './help.ts';
+import { helpOf, helpOfGroup, overview } from './help.ts';
 
 test('the overview names every command, every common option and every exit code but that of our own mistakes', (t) => {
   const text = overview(commands);
@@ -32,6 +32,12 @@ for (const command of commands) {
     t.is(usage.includes(' -- '), command.takesCommand === true);
   });
 }
+
+test('the help of a group has the commands that begin with its word', (t) => {
+  const group = commands.filter(({ name }) => name.startsWith('config '));
+  const text = helpOfGroup('config', group);
+  for (const { name, summary } of group) t.regex(text, new RegExp(`^  ${name} +${summary}$`, 'm'));
+});
 
 test('no two commands have one name, and no option shadows a common one', (t) => {
   t.is(new Set(commands.map(({ name }) => name)).size, commands.length);

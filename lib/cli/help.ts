@@ -4,6 +4,8 @@ import { EXIT_HELP } from './exit-codes.ts';
 
 const WIDTH = 30;
 
+const COMMON_HELP = 'holdfast help: the options that every command takes, and the exit codes.';
+
 /** What `holdfast help` prints. */
 export function overview(commands: readonly Command[]): string {
   return [
@@ -13,14 +15,27 @@ export function overview(commands: readonly Command[]): string {
     '',
     ...commands.map(({ name, summary }) => line(name, summary)),
     line('help [COMMAND]', 'more about a command'),
+    line('version', 'the version of this package'),
     '',
     'Every command takes:',
     ...optionLines(COMMON_OPTIONS),
     '',
     `Each is also read from the environment: --ca-file from ${variableOf('ca-file')}. Times are 250ms, 5s, 2m, 1h.`,
+    "HOLDFAST_LOG=info writes the SDK's log to the standard error.",
     '',
     'Exit codes:',
     ...EXIT_HELP.map(([code, meaning]) => line(String(code), meaning)),
+  ].join('\n');
+}
+
+/** What `holdfast help config` prints: the commands whose first word it is. */
+export function helpOfGroup(word: string, commands: readonly Command[]): string {
+  return [
+    `holdfast ${word} COMMAND`,
+    '',
+    ...commands.map(({ name, summary }) => line(name, summary)),
+    '',
+    `holdfast help ${word} COMMAND: more about one of them. ${COMMON_HELP}`,
   ].join('\n');
 }
 
@@ -35,7 +50,7 @@ export function helpOf({ name, usage, summary, details, options = {}, examples }
     '',
     ...examples.map((example) => `  ${example}`),
     '',
-    'holdfast help: the options that every command takes, and the exit codes.',
+    COMMON_HELP,
   ].join('\n');
 }
 

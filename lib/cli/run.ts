@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs';
 import type { Coordinator } from '../coordinator.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { commandOf, takeApart } from './command-line.ts';
 import { UsageError, type Command, type ConnectOptions } from './command.ts';
 import { connectBy, settingsBy } from './common-options.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { helpOf, overview } from './help.ts';
+import { helpOf, helpOfGroup, overview } from './help.ts';
 import { Output, type Sink } from './output.ts';
+
+const HELP_WORDS: ReadonlySet<string> = new Set(['help', '--help', '-h']);
+const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v']);
 
 /** The process as far as a command may see it. */
 export interface Surroundings {
@@ -27,11 +31,15 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
   let output = new Output({ out, err, isColoured, isJson: false });
   const coordinators: Coordinator[] = [];
   try {
-    const isHelp = words[0] === 'help' || words[0] === '--help' || words.length === 0;
-    const found = commandOf(isHelp ? words.slice(1) : words, commands);
+    const [first = 'help'] = words;
+    if (VERSION_WORDS.has(first)) return print(output, ownVersion());
+    const isHelp = HELP_WORDS.has(first);
+    const asked = isHelp ? words.slice(1) : words;
+    const found = commandOf(asked, commands);
     if (found === undefined) {
-      if (isHelp && words.length <= 1) return print(output, overview(commands));
-      throw noCommand(isHelp ? words.slice(1) : words, commands);
+      const help = helpOnly(asked, isHelp, commands);
+      if (help !== undefined) return print(output, help);
+      throw noCommand(asked, commands);
     }
     const { command } = found;
     if (isHelp) return print(output, helpOf(command));
@@ -57,16 +65,46 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
       settings: () => settingsBy(options, environment),
     });
   } catch (error) {
-    if (signal.aborted && error === signal.reason) return EXIT.no;
+    if (isStop(error, signal)) return EXIT.no;
     return fail(output, error);
   } finally {
     await Promise.all(coordinators.map((coordinator) => coordinator.close()));
   }
 }
 
+/** Of this package, wherever it is installed. */
+function ownVersion(): string {
+  const manifest = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string }).version;
+}
+
+/** The help that was asked for without a command: of everything, or of what begins with one word, as in `holdfast config --help`. */
+function helpOnly(words: readonly string[], isHelp: boolean, commands: readonly Command[]): string | undefined {
+  const [first, second] = words;
+  if (first === undefined) return overview(commands);
+  const group = groupOf(first, commands);
+  const isAsked = second === undefined ? isHelp : HELP_WORDS.has(second);
+  return isAsked && group.length > 0 ? helpOfGroup(first, group) : undefined;
+}
+
+function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${word} `));
+}
+
+/** Whether it came of being told to stop: a call that was under way may say so in its own words. */
+function isStop(error: unknown, { aborted, reason }: AbortSignal): boolean {
+  return aborted && (error === reason || (error instanceof Error && error.cause === reason));
+}
+
 /** Names two words at most: what follows may be a value, which belongs into no error. */
 function noCommand(words: readonly string[], commands: readonly Command[]): UsageError {
-  const near = commands.filter(({ name }) => name.startsWith(`${words[0]} `)).map(({ name }) => name);
+  const [first = ''] = words;
+  if (first.startsWith('-')) {
+    return new UsageError(
+      `Expected a command before ${JSON.stringify(first.replace(/=.*/s, ''))}: holdfast COMMAND [WORDS] [OPTIONS]. Try holdfast help.`,
+    );
+  }
+  const near = groupOf(first, commands).map(({ name }) => name);
   const advice = near.length === 0 ? 'Try holdfast help.' : `There are ${near.join(', ')}.`;
   return new UsageError(`There is no command ${JSON.stringify(words.slice(0, 2).join(' '))}. ${advice}`);
 }
