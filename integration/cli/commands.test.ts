@@ -8,7 +8,18 @@ import { documents, Terminal } from './terminal.ts';
 
 /* One server for all, a namespace for each. */
 let server: EtcdServer;
-const namespaces = ['values', 'vault', 'watched', 'outages', 'rollout', 'routes', 'jobs', 'epochs', 'outage'];
+const namespaces = [
+  'values',
+  'vault',
+  'watched',
+  'outages',
+  'rollout',
+  'routes',
+  'jobs',
+  'epochs',
+  'outage',
+  'nothing',
+];
 test.before(async () => {
   server = await EtcdServer.start({ version: '3.5.30', namespaces });
 });
@@ -299,6 +310,7 @@ test('what cannot work is refused before anything is asked', async (t) => {
     ['cache', 'get', 'a'],
     ['dev', '--port', '65536'],
     ['nothing'],
+    ['--json', 'status'],
   ];
   await Promise.all(
     mistakes.map(async (words) => {
@@ -308,4 +320,40 @@ test('what cannot work is refused before anything is asked', async (t) => {
       t.regex(err, /^holdfast: /);
     }),
   );
+});
+
+test('help and the version are there however they are asked for', async (t) => {
+  const terminal = new Terminal('http://127.0.0.1:1', 'asked');
+  const { out: overview } = await terminal.type(['help']);
+  for (const words of [[], ['--help'], ['-h']]) t.like(await terminal.type(words), { code: EXIT.ok, out: overview });
+  const { out: ofSet } = await terminal.type(['help', 'config', 'set']);
+  t.regex(ofSet, /^holdfast config set NAME/);
+  t.like(await terminal.type(['config', 'set', '-h']), { code: EXIT.ok, out: ofSet });
+  const { out: ofGroup } = await terminal.type(['help', 'config']);
+  t.regex(ofGroup, /^  config rollback /m);
+  for (const word of ['--help', '-h', 'help'])
+    t.like(await terminal.type(['config', word]), { code: EXIT.ok, out: ofGroup });
+  for (const word of ['--version', '-v', 'version']) {
+    t.regex((await terminal.type([word])).out, /^\d+\.\d+\.\d+\n$/);
+  }
+  const misplaced = await terminal.type(['--endpoints=http://root:secret@a:1', 'status']);
+  t.regex(misplaced.err, /Expected a command before "--endpoints"/);
+  t.notRegex(misplaced.err, /secret/);
+});
+
+test('status says so where there is nothing, and in which namespace', async (t) => {
+  const { code, out } = await new Terminal(server.endpoint, 'nothing').type(['status']);
+  t.is(code, EXIT.ok);
+  t.regex(out, /^namespace nothing, revision \d+, epoch 0, 1 session\nNothing is held/);
+});
+
+test('what is stopped while etcd is silent says nothing of etcd', async (t) => {
+  for (const words of [['doctor'], ['status'], ['config', 'get', 'a'], ['schedule', 'list'], ['epoch', 'get']]) {
+    await using proxy = await FaultProxy.start(server.endpoint);
+    proxy.blackhole();
+    const going = new Terminal(proxy.endpoint, 'outage').begin(words);
+    await until('a connection', () => proxy.connections > 0);
+    going.stop('SIGINT');
+    t.deepEqual(await going.ended, { code: EXIT.no, out: '', err: '' }, words.join(' '));
+  }
 });

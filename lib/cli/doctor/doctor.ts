@@ -39,8 +39,11 @@ export const doctor: Command = {
       }
     };
     try {
-      const found = judgeMembers(await members.ask(timeoutMs, call.signal));
       const { clock, signal } = call;
+      const reports = await members.ask(timeoutMs, signal);
+      /* Who was not waited for has not been silent. */
+      signal.throwIfAborted();
+      const found = judgeMembers(reports);
       const { keyspace, ttlMs } = settings;
       tell([...found, ...transport(settings)]);
       tell([await examineTimers(clock, ttlMs, signal)]);

@@ -19,7 +19,9 @@ export function judgeMembers(members: readonly MemberReport[]): readonly Finding
           level: reachable === 0 ? 'problem' : 'warning',
           fact,
           advice:
-            'Clients go on to the others, each within its share of the call. Take out what is gone for good, or use discovery.',
+            reachable === 0
+              ? 'Is etcd running, and are --endpoints, TLS and the network right? holdfast dev is an etcd in memory, to try things out.'
+              : 'Clients go on to the others, each within its share of the call. Take out what is gone for good, or use discovery.',
         };
   const alone: Finding = {
     about,
