@@ -1,5 +1,5 @@
 import test from 'ava';
-import { oneLine, Output, showDuration, showInstant } from './output.ts';
+import { oneLine, Output, showDuration, showInstant, showSize } from './output.ts';
 
 function scene(options: { readonly isColoured?: boolean; readonly isJson?: boolean } = {}) {
   const said: string[] = [];
@@ -72,4 +72,14 @@ test('an instant is shown to the second, or to the millisecond where it has some
 
 test('text of others moves no cursor and begins no line', (t) => {
   t.is(oneLine('a\nb\u001B[31m\u009Bc"ü\u007F'), 'a\\nb\\u001b[31m\\u009bc"ü\\u007f');
+});
+
+test('a size is in MiB, and what has not come to one in KiB', (t) => {
+  const sizes: readonly (readonly [number, string])[] = [
+    [0, '0 KiB'],
+    [20_480, '20 KiB'],
+    [1024 * 1024, '1 MiB'],
+    [3_000_000, '3 MiB'],
+  ];
+  for (const [bytes, text] of sizes) t.is(showSize(bytes), text);
 });

@@ -83,8 +83,9 @@ export function showInstant(instant: Date): string {
   return instant.toISOString().replace('T', ' ').replace('.000', '');
 }
 
-/** `12 MiB` */
+/** `12 MiB`; `20 KiB` of what has not come to one. */
 export function showSize(bytes: number): string {
+  if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} KiB`;
   return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 

@@ -31,7 +31,8 @@ export const status: Command = {
     const coordinator = client(call);
     await coordinator.ready({ timeoutMs: call.timeoutMs, signal });
     const isWatched = options.flag('watch');
-    await using etcd = new Members(call.settings());
+    const settings = call.settings();
+    await using etcd = new Members(settings);
     for (;;) {
       const [survey, members] = await Promise.all([
         coordinator.survey({ signal }),
@@ -40,7 +41,7 @@ export const status: Command = {
       if (output.isJson) output.json({ ...survey, members });
       else {
         if (isWatched) output.clear();
-        show(survey, call);
+        show(survey, settings.keyspace.namespace, call);
         showMembers(members, output);
       }
       if (!isWatched) return EXIT.ok;
@@ -52,13 +53,18 @@ export const status: Command = {
 
 function show(
   { revision, epoch, sessions, queues, registries, configs, jobs, incomplete }: Survey,
+  namespace: string,
   { output, clock }: Call,
 ): void {
   const { wallMs } = clock.now();
   /* Our own session is one of them, and holds nothing. */
-  output.line(`revision ${revision}, epoch ${epoch}, ${sessions.length} sessions`);
+  output.line(`namespace ${namespace}, revision ${revision}, epoch ${epoch}, ${counted(sessions.length, 'session')}`);
   if (incomplete.length > 0)
     output.line(output.styled('yellow', `there is more than is shown of: ${incomplete.join(', ')}`));
+  /* Most often it is another namespace that was meant. */
+  if ([queues, registries, configs, jobs].every(({ length }) => length === 0)) {
+    output.line('Nothing is held or waited for here, and there is no registry, config or schedule.');
+  }
   table(
     output,
     ['WHAT', 'NAME', 'HOLDER', 'FOR', 'TOKEN', 'WAITING'],
@@ -124,6 +130,10 @@ function waitersText(waiters: readonly Contender[], wallMs: number): string {
   if (waiters.length === 0) return '';
   const named = waiters.slice(0, NAMED).map((waiter) => `${nameOf(waiter)} (${since(waiter, wallMs)})`);
   return `${waiters.length}: ${named.join(', ')}${waiters.length > NAMED ? ', …' : ''}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** Clients other than ours say nothing of themselves. */
