@@ -149,6 +149,17 @@ test.serial('the page can be used from the keyboard, and by its roles and names'
     await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
     'a narrow page is not wider than its window',
   );
+  t.true(
+    await page.evaluate(
+      "[...document.querySelectorAll('#queues td')].every((cell) => cell.getBoundingClientRect().right <= innerWidth)",
+    ),
+    'nor is anything in it to be looked for beyond its edge',
+  );
+  t.is(
+    await page.evaluate("getComputedStyle(document.querySelector('#queues td.token'), '::before').content"),
+    '"Token"',
+    'where there is no room for columns each cell says what it is',
+  );
   await photograph(page, 'narrow');
 });
 

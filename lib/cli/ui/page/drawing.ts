@@ -78,6 +78,13 @@ function toldApart(keys: readonly string[]): readonly string[] {
   });
 }
 
+/** A word with the colour of its state; plain text where it has none. */
+export function drawBadge(cell: HTMLElement, text: string, state: '' | 'good' | 'warn' | 'bad'): void {
+  const badge = child(cell, 'span');
+  badge.className = state === '' ? '' : `badge ${state}`;
+  setText(badge, text);
+}
+
 /** The rows of a table of the page, how many there are, and what is said where there are none. */
 export function drawTable<Row>(
   id: string,
@@ -88,11 +95,14 @@ export function drawTable<Row>(
   const table = element(id);
   const body = table.querySelector('tbody');
   if (body === null) return;
+  const titles = [...table.querySelectorAll('th')].map(({ textContent }) => textContent);
   drawList(body, rows, keyOf, 'tr', (line, row) => {
     const cells = cellsOf(row);
     while (line.children.length < cells.length) line.append(document.createElement('td'));
     for (const [index, cell] of cells.entries()) {
       const node = line.children[index] as HTMLElement;
+      /* Where the window is narrow a row is a block, and each cell has its title before it. */
+      node.dataset['title'] ??= titles[index] ?? '';
       if (typeof cell === 'string') setText(node, cell);
       else {
         if (cell.className !== undefined) node.className = cell.className;

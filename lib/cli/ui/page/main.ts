@@ -1,7 +1,7 @@
 /** The page: draws what holdfast tells by server-sent events, and says how old it is, also while nothing is told any more. */
 import type { Pulse, ShownMember, View } from '../view.ts';
 import { drawConfigs } from './configs.ts';
-import { drawTable, element, setText } from './drawing.ts';
+import { drawBadge, drawTable, element, setText } from './drawing.ts';
 import { showSeconds } from './duration.ts';
 import { drawQueues, tickSince } from './queues.ts';
 import { Time } from './time.ts';
@@ -50,7 +50,10 @@ function draw(): void {
     'jobs',
     wanted(jobs),
     ({ name }) => name,
-    ({ name, isPaused }) => [name, isPaused ? 'paused' : 'runs'],
+    ({ name, isPaused }) => [
+      name,
+      { fill: (cell) => drawBadge(cell, isPaused ? 'paused' : 'runs', isPaused ? 'warn' : '') },
+    ],
   );
   drawTable(
     'sessions',
@@ -71,12 +74,7 @@ function drawMembers(members: readonly ShownMember[]): void {
     ({ endpoint }) => endpoint,
     ({ endpoint, isWell, about }) => [
       endpoint,
-      {
-        fill: (cell) => {
-          setText(cell, isWell ? 'well' : 'not well');
-          cell.className = isWell ? '' : 'warning';
-        },
-      },
+      { fill: (cell) => drawBadge(cell, isWell ? 'well' : 'not well', isWell ? 'good' : 'bad') },
       about,
     ],
   );

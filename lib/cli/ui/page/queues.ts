@@ -17,7 +17,7 @@ export function drawQueues(queues: readonly ShownQueue[]): void {
       : queue.holders.map((holder, index) => ({ queue, holder, isFirst: index === 0 })),
   );
   drawTable('queues', rows, keyOf, ({ queue, holder, isFirst }) => [
-    queue.kind,
+    { className: 'quiet', fill: (cell) => setText(cell, queue.kind) },
     holder?.slot === undefined ? queue.name : `${queue.name}, slot ${holder.slot}`,
     holder === undefined ? '' : { fill: (cell) => drawHolder(cell, holder, queue.value) },
     { className: 'since', fill: (cell) => markSince(cell, holder?.askedAtMs) },
