@@ -249,6 +249,7 @@ test.serial(
     const { holdfast, page } = ui;
     await page.locator('#state', { hasText: 'No look has been answered yet' }).waitFor();
     await page.locator('#members', { hasText: 'not well' }).waitFor();
+    t.false(await page.locator('#queues').isVisible(), 'no empty table says that nothing is held');
 
     const url = holdfast.out.trim();
     const others = Array.from({ length: 31 }, () => get(`${url}events`).on('error', () => {}));

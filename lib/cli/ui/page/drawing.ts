@@ -81,7 +81,7 @@ function toldApart(keys: readonly string[]): readonly string[] {
 /** A word with the colour of its state; plain text where it has none. */
 export function drawBadge(cell: HTMLElement, text: string, state: '' | 'good' | 'warn' | 'bad'): void {
   const badge = child(cell, 'span');
-  badge.className = state === '' ? '' : `badge ${state}`;
+  badge.className = state === '' ? '' : `badge word ${state}`;
   setText(badge, text);
 }
 

@@ -34,6 +34,7 @@ setInterval(tick, 1_000);
 function draw(): void {
   if (view === undefined) return;
   const { namespace, queues, configs, registries, jobs, sessions, incomplete } = view;
+  document.body.classList.remove('unknown');
   document.body.classList.toggle('filtered', filter.value.trim() !== '');
   document.title = `${namespace} · holdfast`;
   setText(element('namespace'), namespace);
