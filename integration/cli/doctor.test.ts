@@ -1,7 +1,7 @@
 import test from 'ava';
 import { createCoordinator } from '../../lib/index.ts';
 import { testedVersions } from '../lock/support/clients.ts';
-import { accessTo, environmentTo } from '../servers/access.ts';
+import { accessTo, addUsers, askWhoIsThere, environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { HoldfastProcess } from './holdfast-process.ts';
 
@@ -67,3 +67,35 @@ for (const version of testedVersions) {
     t.is(levelOf(cut.findings, 'members')[0], 'problem');
   });
 }
+
+test('who may not write in a namespace, or is not let in, is told so by doctor, and what to do', async (t) => {
+  await using server = await EtcdServer.start({ access: 'plain' });
+  await addUsers(server, ['app']);
+  await askWhoIsThere(server);
+  const problemsOf = async (namespace: string, environment: Readonly<Record<string, string>>) => {
+    const words = ['doctor', '--json', '--endpoints', server.endpoint, '--namespace', namespace];
+    await using holdfast = new HoldfastProcess(words, environment);
+    const { code, out, err } = await holdfast.ended;
+    t.is(err, '');
+    const findings = out
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Finding);
+    return { code, access: findings.filter(({ about }) => about === 'access') };
+  };
+  const app = { HOLDFAST_USERNAME: 'app', HOLDFAST_PASSWORD: 'password' };
+  const own = await problemsOf('app', app);
+  t.deepEqual(
+    own.access.map(({ level }) => level),
+    ['fine'],
+  );
+  const others = await problemsOf('other', app);
+  t.is(others.code, 1);
+  t.regex(others.access[0]?.fact ?? '', /may not write below other\/session\//);
+  for (const stranger of [{}, { ...app, HOLDFAST_PASSWORD: 'wrong' }]) {
+    const { code, access } = await problemsOf('app', stranger);
+    t.is(code, 1);
+    t.regex(access[0]?.fact ?? '', /does not let us in/);
+    t.regex(access[0]?.advice ?? '', /--username/);
+  }
+});

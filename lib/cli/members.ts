@@ -8,11 +8,14 @@ import { srvName, systemResolveSrv } from '../store/etcd/srv.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { StatusResponse, Store } from '../store/store.ts';
 
-/** What a member of etcd says of itself. etcd 3.5.28 and later tell it to root alone; who is refused has been answered. */
+/** What a member of etcd says of itself. etcd 3.5.28 and later tell it to root alone. */
 export type MemberReport =
   | ({ readonly endpoint: string; readonly answers: true; readonly isTold: true } & StatusResponse)
   | { readonly endpoint: string; readonly answers: true; readonly isTold: false }
   | { readonly endpoint: string; readonly answers: false; readonly why: string };
+
+/** Who is refused has been answered. */
+const REFUSALS: ReadonlySet<StoreError['reason']> = new Set(['denied', 'unauthenticated']);
 
 /**
  * The members of etcd by their endpoints, each over a connection of its own: what a client only notices when it needs the other one. Where DNS is to
@@ -66,7 +69,7 @@ export class Members implements AsyncDisposable {
     try {
       return { endpoint, answers: true, isTold: true, ...(await store.status({ timeoutMs, signal })) };
     } catch (error) {
-      if (error instanceof StoreError && error.reason === 'denied') return { endpoint, answers: true, isTold: false };
+      if (error instanceof StoreError && REFUSALS.has(error.reason)) return { endpoint, answers: true, isTold: false };
       return { endpoint, answers: false, why: (error as Error).message };
     }
   }

@@ -65,7 +65,7 @@ export async function run(commands: readonly Command[], surroundings: Surroundin
       settings: () => settingsBy(options, environment),
     });
   } catch (error) {
-    if (isStop(error, signal)) return EXIT.no;
+    if (signal.aborted && error === signal.reason) return EXIT.no;
     return fail(output, error);
   } finally {
     await Promise.all(coordinators.map((coordinator) => coordinator.close()));
@@ -89,11 +89,6 @@ function helpOnly(words: readonly string[], isHelp: boolean, commands: readonly 
 
 function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
   return commands.filter(({ name }) => name.startsWith(`${word} `));
-}
-
-/** Whether it came of being told to stop: a call that was under way may say so in its own words. */
-function isStop(error: unknown, { aborted, reason }: AbortSignal): boolean {
-  return aborted && (error === reason || (error instanceof Error && error.cause === reason));
 }
 
 /** Names two words at most: what follows may be a value, which belongs into no error. */

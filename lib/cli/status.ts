@@ -96,7 +96,7 @@ function showMembers(members: readonly MemberReport[], output: Output): void {
     members.map((member) => {
       if (!member.answers)
         return [member.endpoint, '', output.styled('red', oneLine(`does not answer: ${member.why}`))];
-      if (!member.isTold) return [member.endpoint, '', 'answers; how it is it tells root alone'];
+      if (!member.isTold) return [member.endpoint, '', 'answers; does not tell us how it is'];
       const size = showSize(member.dbSizeBytes);
       return [
         member.endpoint,

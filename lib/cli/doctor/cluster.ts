@@ -74,7 +74,17 @@ export async function examineWriting({ store, keyspace, timeoutMs, signal }: Exa
           },
         ];
       }
-      if (error.reason !== 'denied' && error.reason !== 'unauthenticated') throw error;
+      if (error.reason === 'unauthenticated') {
+        return [
+          {
+            about: 'access',
+            level: 'problem',
+            fact: `etcd does not let us in: ${error.message}`,
+            advice: 'It asks who is there. Check --username, and its password in --password-file or HOLDFAST_PASSWORD.',
+          },
+        ];
+      }
+      if (error.reason !== 'denied') throw error;
       denied.push(prefix);
     }
   }

@@ -1,4 +1,5 @@
 import type { CompleteOptions } from '../../coordinator-options.ts';
+import { asPublicError } from '../../store/store-error.ts';
 import { client } from '../client.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -27,6 +28,7 @@ export const doctor: Command = {
   ],
   takes: { least: 0, most: 0 },
   run: async (call) => {
+    const { clock, signal } = call;
     const settings = call.settings();
     const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
     await using members = new Members(settings);
@@ -39,7 +41,6 @@ export const doctor: Command = {
       }
     };
     try {
-      const { clock, signal } = call;
       const reports = await members.ask(timeoutMs, signal);
       /* Who was not waited for has not been silent. */
       signal.throwIfAborted();
@@ -51,12 +52,17 @@ export const doctor: Command = {
       const examination = { clock, store: all, keyspace, ttlMs, timeoutMs, signal };
       const writing = await examineWriting(examination);
       tell(writing);
+      /* Who is refused here is refused the rest as well, and knows why now. */
+      if (writing.some(({ about, level }) => about === 'access' && level === 'problem')) return EXIT.no;
       tell([await examineHistory(examination)]);
       if (writing.every(({ level }) => level === 'fine')) {
         tell([await examineLatency(examination)]);
         tell(await examineNamespace(call, settings));
       }
       return isProblem.yes ? EXIT.no : EXIT.ok;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw asPublicError(error, 'look further');
     } finally {
       await all.close();
     }

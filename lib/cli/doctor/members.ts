@@ -57,12 +57,13 @@ function judgeMember(member: MemberReport): readonly Finding[] {
   return [...judgeVersion(endpoint, version), ...(hasLeader ? [] : [leader]), space];
 }
 
-/** etcd 3.5.28 and later refuse whoever has a role for keys alone; who is refused has been answered. */
+/** etcd 3.5.28 and later refuse whoever has a role for keys alone, and all refuse whom they do not know. */
 function untold(endpoint: string): Finding {
   return {
     about: 'version',
     level: 'note',
-    fact: `${endpoint} tells its version, its leader and its space to root alone`,
-    advice: 'Look at them with etcdctl endpoint status, or as root. Nothing else needs that.',
+    fact: `${endpoint} does not tell us its version, its leader and its space`,
+    advice:
+      'etcd 3.5.28 and later tell them to root alone. Look at them with etcdctl endpoint status, or as root. Nothing else needs that.',
   };
 }

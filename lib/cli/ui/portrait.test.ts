@@ -74,6 +74,6 @@ test('a member that answers and knows no leader is not well', (t) => {
     { endpoint: 'a', isWell: true, about: 'etcd 3.5.30, 3 MiB' },
     { endpoint: 'b', isWell: false, about: 'etcd 3.5.30, 3 MiB, knows no leader' },
     { endpoint: 'c', isWell: false, about: 'refused' },
-    { endpoint: 'd', isWell: true, about: 'answers; how it is it tells root alone' },
+    { endpoint: 'd', isWell: true, about: 'answers; does not tell us how it is' },
   ]);
 });

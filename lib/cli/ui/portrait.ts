@@ -95,7 +95,7 @@ function shownConfig({ name, version, reports }: SurveyedConfig, valueOf: Seen['
 export function shownMember(member: MemberReport): ShownMember {
   const { endpoint } = member;
   if (!member.answers) return { endpoint, isWell: false, about: member.why };
-  if (!member.isTold) return { endpoint, isWell: true, about: 'answers; how it is it tells root alone' };
+  if (!member.isTold) return { endpoint, isWell: true, about: 'answers; does not tell us how it is' };
   const size = showSize(member.dbSizeBytes);
   return {
     endpoint,
