@@ -21,7 +21,7 @@ export const status: Command = {
   summary: 'Shows who holds what, who waits, who leads, who is there, how far configs have come, and how etcd is',
   usage: '[--watch]',
   details:
-    'Everything is of one revision of etcd, read through raft: not stale. How long somebody has had something, or waited for it,\n' +
+    'Everything is of one revision of etcd, read through raft: not stale. How long somebody has had something, or waited for it, ' +
     'is told by the clock of whoever asked for it.',
   options: { watch: { type: 'flag', help: 'look again every second' } },
   examples: ['holdfast status', 'holdfast status --watch', 'holdfast status --json | jq .queues'],

@@ -31,8 +31,8 @@ export const demo: Command = {
   summary: 'Shows what is promised, here and now, while processes stop and die and etcd goes away',
   usage: '[--no-fencing]',
   details: [
-    'Needs no etcd: it brings one in memory, a guarded counter, and two workers, which are processes of their own. All of it is on',
-    'loopback, and nothing is left when it ends. What held is found out from what was seen; it ends with 1 if anything did not.',
+    'Needs no etcd: it brings one in memory, a guarded counter, and two workers, which are processes of their own.',
+    'All of it is on loopback, and nothing is left when it ends. What held is found out from what was seen; it ends with 1 if anything did not.',
   ].join('\n'),
   options: { 'no-fencing': { type: 'flag', help: 'leave the guard out, and see a late write do harm' } },
   examples: ['holdfast demo', 'holdfast demo --no-fencing', 'holdfast demo --json | jq \'select(.type == "finding")\''],

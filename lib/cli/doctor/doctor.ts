@@ -19,7 +19,7 @@ export const doctor: Command = {
   summary: 'Looks at this deployment, and says what is wrong with it and what to do',
   usage: '',
   details:
-    "Members and their versions, space and alarms, the latency and this machine's timers against the TTL, permissions, history, TLS, who is stuck in a queue, whose clock is\n" +
+    "Members and their versions, space and alarms, the latency and this machine's timers against the TTL, permissions, history, TLS, who is stuck in a queue, whose clock is " +
     'ahead, which config has been refused. Writes nothing but a session of its own. Ends with 1 if there is a problem.',
   examples: [
     'holdfast doctor',

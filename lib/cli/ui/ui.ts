@@ -13,8 +13,8 @@ export const ui: Command = {
   summary: 'Shows live in a browser what status shows: queues, leaders over time, configs, members',
   usage: '',
   details: [
-    'A page on loopback that can only be read; its address has a secret in it, new each time. One look a second, however many watch. How old what is',
-    'shown is stands on the page, and it stays readable while etcd is away. Values of configs, and what leaders proclaim, are left out unless asked for.',
+    'A page on loopback that can only be read; its address has a secret in it, new each time. One look a second, however many watch.',
+    'How old what is shown is stands on the page, and it stays readable while etcd is away. Values of configs, and what leaders proclaim, are left out unless asked for.',
     'Beyond loopback it is served over TLS only, unless with --expose.',
   ].join('\n'),
   options: {
