@@ -26,6 +26,19 @@ test('the columns of a table are as wide as they need to be, and the last one is
   t.is(said(), 'NAME    VALUE\na       x\nlonger  a longer value\n');
 });
 
+test('a very long cell moves its own row, and no other one', (t) => {
+  const { output, said } = scene();
+  const long = 'x'.repeat(60);
+  output.table(
+    ['NAME', 'VALUE'],
+    [
+      [long, '1'],
+      ['a', '2'],
+    ],
+  );
+  t.is(said(), `NAME${' '.repeat(38)}VALUE\n${long}  1\na${' '.repeat(41)}2\n`);
+});
+
 test('colours are for eyes', (t) => {
   const { output, said } = scene({ isColoured: true });
   output.table(['NAME'], [['a']]);

@@ -19,6 +19,9 @@ type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 
 const CODES: Readonly<Record<Style, string>> = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33' };
 
+/** One long name is not to push what stands beside all the others out of sight. */
+const WIDEST = 40;
+
 /** What a command says: to people as lines and tables, to programs as JSON, one document a line. */
 export class Output {
   readonly isJson: boolean;
@@ -60,9 +63,12 @@ export class Output {
     else this.line();
   }
 
-  /** Columns as wide as they need to be; the last one is as long as it is. */
+  /** Columns as wide as they need to be; the last one is as long as it is, and what is very long moves its own row alone. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
-    const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+    const widths = head.map((title, column) => {
+      const longest = Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0));
+      return Math.min(longest, WIDEST);
+    });
     const padded = (row: readonly string[]): string =>
       row.map((cell, column) => (column === head.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ');
     this.line(this.styled('dim', padded(head)));
