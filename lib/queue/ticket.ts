@@ -28,7 +28,7 @@ import { StoreError } from '../store/store-error.ts';
 import type { KeyLife } from '../store/until-deleted.ts';
 import { erase, settle, withdraw, type Departure } from './departure.ts';
 import { Entry } from './entry.ts';
-import { watchHeldKeys } from './held-keys.ts';
+import { watchHeldKey } from './held-key.ts';
 import { Slot } from './slots.ts';
 import type { SlotOptions, TicketContext, TicketQueue } from './ticket-context.ts';
 import { MAX_HANDOFF, packToken } from './token.ts';
@@ -195,7 +195,7 @@ export class Ticket implements KeyOwner {
     this.#grants += 1;
     if (handoff === 0) {
       this.#ownedAt = this.#context.runtime.clock.now();
-      void this.#watchOwnKeys();
+      this.#watchOwnKeys();
     }
     this.#onLost = onLost;
     if (this.#loss !== undefined) onLost(this.#loss);
@@ -252,12 +252,13 @@ export class Ticket implements KeyOwner {
     throw reason;
   }
 
-  #watchOwnKeys(): Promise<void> {
-    const lives = this.#slot?.life === undefined ? [this.life] : [this.life, this.#slot.life];
+  #watchOwnKeys(): void {
     const options = { afterMs: this.#watchAfterMs, signal: this.#stop.signal };
-    return watchHeldKeys(this.#context, lives, options, () => {
+    const onDeleted = (): void => {
       if (this.#departure === undefined) this.lost(new Error('its key was deleted by somebody else'));
-    });
+    };
+    void watchHeldKey(this.#context, this.life, options, onDeleted);
+    if (this.#slot?.life !== undefined) void watchHeldKey(this.#context, this.#slot.life, options, onDeleted);
   }
 
   #repeat<T>(step: () => Promise<T>): Promise<T> {
