@@ -57,7 +57,7 @@ export class FencedLock extends Lockable<HeldLock> {
 
   /** @internal */
   protected wrap(tenure: Tenure): HeldLock {
-    return new HeldLock(this.name, tenure, (held) => this.contest.release(held));
+    return new HeldLock(this.name, tenure, this.contest);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Contest } from '../queue/contest.ts';
 import { Holding } from '../queue/holding.ts';
 import type { Tenure } from '../queue/tenure.ts';
 
@@ -5,13 +6,13 @@ import type { Tenure } from '../queue/tenure.ts';
 export class HeldLock extends Holding implements AsyncDisposable {
   /** The name it was asked for by. */
   readonly name: string;
-  readonly #release: (tenure: Tenure) => Promise<unknown>;
+  readonly #contest: Contest;
 
   /** @internal */
-  constructor(name: string, tenure: Tenure, release: (tenure: Tenure) => Promise<unknown>) {
+  constructor(name: string, tenure: Tenure, contest: Contest) {
     super(tenure);
     this.name = name;
-    this.#release = release;
+    this.#contest = contest;
   }
 
   /**
@@ -20,7 +21,7 @@ export class HeldLock extends Holding implements AsyncDisposable {
    * the background, and in the worst case the lease's end makes the lock free.
    */
   async release(): Promise<void> {
-    await this.#release(this.tenure);
+    await this.#contest.release(this.tenure);
   }
 
   /** Releases, for `await using`. */

@@ -45,7 +45,7 @@ export class SharedLock extends Lockable<HeldLock> {
 
   /** @internal */
   protected wrap(tenure: Tenure): HeldLock {
-    return new HeldLock(this.name, tenure, (held) => this.contest.release(held));
+    return new HeldLock(this.name, tenure, this.contest);
   }
 }
 

@@ -6,7 +6,7 @@
  * give each slot a resource of its own, and its token to the guard of that.
  */
 import { expectGivenOptions, expectOptions, expectSignal, expectWholeNumber } from '../arguments.ts';
-import type { ContestContext } from '../queue/contest.ts';
+import type { Contest, ContestContext } from '../queue/contest.ts';
 import { inspectSlots, type SharedReport } from '../queue/inspect.ts';
 import type { Tenure } from '../queue/tenure.ts';
 import { HeldLock } from './held-lock.ts';
@@ -27,8 +27,8 @@ export class HeldPermit extends HeldLock {
   readonly slot: number;
 
   /** @internal */
-  constructor(name: string, slot: number, tenure: Tenure, release: (tenure: Tenure) => Promise<unknown>) {
-    super(name, tenure, release);
+  constructor(name: string, slot: number, tenure: Tenure, contest: Contest) {
+    super(name, tenure, contest);
     this.slot = slot;
   }
 
@@ -66,6 +66,6 @@ export class Semaphore extends Lockable<HeldPermit> {
 
   /** @internal */
   protected wrap(tenure: Tenure): HeldPermit {
-    return new HeldPermit(this.name, tenure.slot ?? 0, tenure, (held) => this.contest.release(held));
+    return new HeldPermit(this.name, tenure.slot ?? 0, tenure, this.contest);
   }
 }
