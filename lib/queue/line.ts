@@ -153,11 +153,17 @@ export class Line {
   #serve(): void {
     if (this.#serving || this.#waiters.size === 0) return;
     this.#serving = true;
-    this.#served = this.#serveAll().finally(() => {
-      this.#served = undefined;
-      this.#serving = false;
-      this.#rest();
+    this.#served = this.#serveOne().then((isTaken) => {
+      if (!isTaken) this.#endRound();
     });
+  }
+
+  #endRound(): void {
+    this.#served = undefined;
+    this.#ticket = undefined;
+    this.#custody = undefined;
+    this.#serving = false;
+    this.#rest();
   }
 
   /**
@@ -175,11 +181,8 @@ export class Line {
     else if (!this.#serving && this.#tries === 0) this.#onIdle();
   }
 
-  async #serveAll(): Promise<void> {
-    while (this.#waiters.size > 0) await this.#serveOne();
-  }
-
-  async #serveOne(): Promise<void> {
+  /** Resolves with whether somebody here has the queue: then the round is over when the ticket is. */
+  async #serveOne(): Promise<boolean> {
     const round: { ticket?: Ticket; isAbandoned: boolean } = { isAbandoned: false };
     let giveUp: (reason: Error) => void = noop;
     this.#abandon = () => {
@@ -192,7 +195,7 @@ export class Line {
         const opening = new AbortController();
         giveUp = (reason) => opening.abort(reason);
         session = await this.#context.session(opening.signal);
-        if (round.isAbandoned) return;
+        if (round.isAbandoned) return false;
       }
       const ticket = new Ticket(this.#context, session, this.#identity);
       giveUp = (reason) => ticket.abandon(reason);
@@ -203,7 +206,7 @@ export class Line {
       const [first] = this.#waiters;
       if (first === undefined) this.#leave(ticket);
       else first.grant(this.#begin(ticket, first.keeping));
-      await ticket.over;
+      return first !== undefined;
     } catch (error) {
       /* It may take its time on its way out: the next ticket can already stand behind it. */
       const { ticket, isAbandoned } = round;
@@ -211,10 +214,9 @@ export class Line {
       /* A ticket that was lost while it waited is replaced by another, further back; so is one whose session is about to be. */
       const isReplaced = ticket !== undefined && (ticket.loss !== undefined || !ticket.session.isValid());
       if (!isAbandoned && !isReplaced) this.#refuseAll(asPublicError(error, `acquire ${this.#identity.name}`) as Error);
+      return false;
     } finally {
       this.#abandon = noop;
-      this.#ticket = undefined;
-      this.#custody = undefined;
     }
   }
 
@@ -241,17 +243,7 @@ export class Line {
       const free = await ticket.enqueueIfFree();
       signal.throwIfAborted();
       if (ticket.loss !== undefined) throw ticket.loss;
-      if (free) {
-        const tenure = this.#begin(ticket, keeping);
-        this.#served = ticket.over.then(() => {
-          this.#served = undefined;
-          this.#custody = undefined;
-          this.#serving = false;
-          this.#rest();
-        });
-        this.#context.inBackground(this.#served);
-        return tenure;
-      }
+      if (free) return this.#begin(ticket, keeping);
     } catch (error) {
       this.#leave(ticket);
       const { loss } = ticket;
@@ -268,8 +260,11 @@ export class Line {
     /* The answer may have come when the session could not be trusted any more. */
     if (!ticket.session.isValid()) throw this.#unavailable();
     const next = (): Claimant | undefined => this.#waiters.values().next().value;
-    this.#custody = new Custody(this.#context, this.#identity, ticket, next);
-    return this.#custody.grant(keeping);
+    const custody = new Custody(this.#context, this.#identity, ticket, next);
+    const tenure = custody.grant(keeping);
+    this.#custody = custody;
+    this.#served = ticket.over.then(() => this.#endRound());
+    return tenure;
   }
 
   #leave(ticket: Ticket): void {
