@@ -3,7 +3,7 @@ import { withDecimals } from '../runtime/decimals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Compare } from '../store/store.ts';
 import type { Departure } from './departure.ts';
-import type { Ticket } from './ticket.ts';
+import type { Holder, Ticket } from './ticket.ts';
 
 /** How a tenure stands. Changed in one place; nothing leads back. */
 type State =
@@ -18,13 +18,13 @@ type State =
  * event loop lets it. Neither is proof for a resource: only a guard is, since the process can be paused between the check and the
  * write.
  */
-export class Tenure {
+export class Tenure implements Holder {
   readonly token: bigint;
   readonly #runtime: Runtime;
   readonly #ticket: Ticket;
   readonly #lossOf: (reason: Error) => Error;
   readonly #end: (tenure: Tenure) => Promise<Departure>;
-  readonly #ended: PromiseWithResolver<void> = withResolver();
+  #ended: PromiseWithResolver<void> | undefined;
   #controller: AbortController | undefined;
   #interruption: { readonly reason: unknown } | undefined;
   #state: State = { is: 'held' };
@@ -43,7 +43,7 @@ export class Tenure {
     this.#ticket = ticket;
     this.#lossOf = lossOf;
     this.#end = end;
-    this.token = ticket.grant((reason) => this.#lose(reason));
+    this.token = ticket.grant(this);
   }
 
   /** The key in etcd that this tenure rests on. */
@@ -76,8 +76,10 @@ export class Tenure {
     return this.#controller.signal;
   }
 
-  /** Resolves when the tenure is released or lost. */
+  /** Resolves when the tenure is released or lost. Made when first asked for, too. */
   get ended(): Promise<void> {
+    if (this.#state.is !== 'held') return Promise.resolve();
+    this.#ended ??= withResolver();
     return this.#ended.promise;
   }
 
@@ -134,19 +136,20 @@ export class Tenure {
       /* Before anybody else can have it. */
       this.#state = { is: 'released', departure: LEFT };
       this.#state = { is: 'released', departure: this.#end(this) };
-      this.#ended.resolve();
+      this.#ended?.resolve();
     }
     return this.#state.departure;
   }
 
-  #lose(reason: Error): void {
+  /** Its ticket says that the key, or the session, is gone. */
+  lost(reason: Error): void {
     if (this.#state.is !== 'held') return;
     const error = reason instanceof ClosedError ? reason : this.#lossOf(reason);
     this.#state = { is: 'lost', error };
     this.#runtime.logger.warn(error.message, { event: 'tenure.lost', token: this.token, reason: reason.message });
     this.#controller?.abort(error);
     void this.#end(this);
-    this.#ended.resolve();
+    this.#ended?.resolve();
   }
 }
 

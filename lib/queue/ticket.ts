@@ -36,6 +36,12 @@ import { MAX_HANDOFF, packToken } from './token.ts';
 /** Made once: an error looks at the stack, which would be a good part of a release. */
 const HAS_LEFT = new Error('the ticket was left');
 
+/** Whoever has the queue by a ticket. */
+export interface Holder {
+  /** The key, or the session, is gone. */
+  lost(reason: Error): void;
+}
+
 export class Ticket implements KeyOwner {
   readonly queue: string;
   readonly key: string;
@@ -53,7 +59,7 @@ export class Ticket implements KeyOwner {
   #ownedAt: Instant | undefined;
   #grants = 0;
   #isPinned = false;
-  #onLost: (reason: Error) => void = () => {};
+  #holder: Holder | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #departure: Promise<Departure> | undefined;
   #finish: () => void = () => {};
@@ -118,7 +124,7 @@ export class Ticket implements KeyOwner {
     this.session.disown(this);
     this.#slot?.disown();
     this.#stop.abort(reason);
-    this.#onLost(reason);
+    this.#holder?.lost(reason);
     this.#finish();
   }
 
@@ -188,8 +194,8 @@ export class Ticket implements KeyOwner {
     return true;
   }
 
-  /** 3. The token for the next holder, once the ticket owns the queue. `onLost` is told when the key is, instead of the holder before. */
-  grant(onLost: (reason: Error) => void): bigint {
+  /** 3. The token for the next holder, once the ticket owns the queue. It is told of a loss from now on, instead of the one before. */
+  grant(holder: Holder): bigint {
     if (!this.#owned) throw new Error(`${this.key} does not own its queue`);
     const handoff = this.#grants;
     this.#grants += 1;
@@ -197,8 +203,8 @@ export class Ticket implements KeyOwner {
       this.#ownedAt = this.#context.runtime.clock.now();
       this.#watchOwnKeys();
     }
-    this.#onLost = onLost;
-    if (this.#loss !== undefined) onLost(this.#loss);
+    this.#holder = holder;
+    if (this.#loss !== undefined) holder.lost(this.#loss);
     return packToken({ epoch: this.#slot?.epoch ?? this.#entry.epoch, revision: this.fence.createRevision, handoff });
   }
 
