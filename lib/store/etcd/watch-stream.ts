@@ -75,8 +75,8 @@ export class WatchStream {
     return this.#over;
   }
 
-  /** Begins a watch. Returns what ends it from our side, without a word to its listener. */
-  watch(request: WatchRequest, listener: WatchListener): () => void {
+  /** Begins a watch. Returns its number. */
+  watch(request: WatchRequest, listener: WatchListener): string {
     const id = String(++this.#lastId);
     this.#unanswered.add(id);
     this.#watches.set(id, { listener, batches: new RevisionBatches(), created: false });
@@ -89,11 +89,14 @@ export class WatchStream {
         fragment: true,
       },
     });
-    return () => {
-      if (!this.#watches.delete(id) || this.#over) return;
-      if (this.#watches.size === 0) this.#close(undefined);
-      else this.#stream.write({ cancel_request: { watch_id: id } });
-    };
+    return id;
+  }
+
+  /** Ends a watch from our side, if it has not ended, without a word to its listener. */
+  leave(id: string): void {
+    if (!this.#watches.delete(id) || this.#over) return;
+    if (this.#watches.size === 0) this.#close(undefined);
+    else this.#stream.write({ cancel_request: { watch_id: id } });
   }
 
   /** Ends the stream and all that is on it. */

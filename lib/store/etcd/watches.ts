@@ -2,12 +2,12 @@ import { StoreError } from '../store-error.ts';
 import type { WatchBatch, WatchRequest } from '../store.ts';
 import type { Authentication } from './authentication.ts';
 import type { Bounds } from './bounds.ts';
-import { Feed, type FeedLimits } from './feed.ts';
 import { isStaleToken, type GrpcStatus } from './grpc-errors.ts';
 import type { GrpcLine } from './grpc-line.ts';
 import type { Members } from './members.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { reach } from './reach.ts';
+import { Subscription, type SubscriptionOwner } from './subscription.ts';
 import { WatchStream } from './watch-stream.ts';
 
 /** Until the stream is there. */
@@ -15,9 +15,6 @@ const OPEN_TIMEOUT_MS = 5_000;
 
 /** Until the server has accepted a watch. A dead connection is noticed sooner; a busy server deserves patience, since to ask it again is no help. */
 const ACCEPT_TIMEOUT_MS = 15_000;
-
-/** What may wait for a reader. */
-const FEED_LIMITS: FeedLimits = { events: 10_000, bytes: 64 * 1024 * 1024 };
 
 /**
  * All watches of a store, on one gRPC stream.
@@ -35,7 +32,7 @@ export class Watches {
   readonly #open: OpenCalls;
   readonly #members: Members<GrpcLine>;
   readonly #authentication: Authentication;
-  readonly #feeds = new Set<Feed>();
+  readonly #subscriptions = new Set<Subscription>();
   readonly #streams = new Set<WatchStream>();
   /** Where new watches go. */
   #current: WatchStream | undefined;
@@ -47,86 +44,47 @@ export class Watches {
     this.#authentication = authentication;
   }
 
-  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
-    return { [Symbol.asyncIterator]: () => this.#subscribe(request, signal) };
+  watch(request: WatchRequest, reader: AbortSignal): AsyncIterable<WatchBatch> {
+    const subscription = new Subscription(request, reader, this.#owner);
+    if (!subscription.feed.isDone) {
+      this.#subscriptions.add(subscription);
+      this.#begin(subscription);
+    }
+    return subscription.feed;
   }
 
   close(): void {
     const error = new StoreError('closed', 'permanent', 'The store was closed');
-    for (const feed of this.#feeds) feed.fail(error);
+    for (const { feed } of this.#subscriptions) feed.fail(error);
     for (const stream of this.#streams) stream.end(error);
   }
 
-  #subscribe(request: WatchRequest, signal: AbortSignal): Feed {
-    let leave = (): void => undefined;
-    /* Until it is accepted; afterwards it is not kept, since there may be ten thousand watches. */
-    let left: AbortController | undefined;
-    const feed = new Feed(FEED_LIMITS, () => {
-      signal.removeEventListener('abort', onAbort);
-      this.#feeds.delete(feed);
-      left?.abort();
-      leave();
-    });
-    const onAbort = (): void => {
-      feed.fail(
-        new StoreError('cancelled', 'transient', 'The watch was cancelled by its reader', { cause: signal.reason }),
-      );
-    };
-    this.#feeds.add(feed);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-
-    const begin = (mayRenew: boolean): void => {
-      left = new AbortController();
-      const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: left.signal };
-      const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
-        const stream = await this.#stream(bounds);
-        bounds.waitingFor = stream.connection.answering;
-        /* The reader may have left, and the stream may have broken, since it was there. */
-        bounds.throwIfEnded();
-        if (stream.isOver) throw new StoreError('unreachable', 'transient', 'The watch stream broke as it was opened');
-        const elsewhere = (again: boolean): void => {
-          if (this.#current === stream) this.#current = undefined;
-          begin(again);
-        };
-        await new Promise<void>((resolve) => {
-          const settled = this.#authentication.onRenewal(() => {
-            settled();
-            leave();
-            resolve();
-            elsewhere(mayRenew);
-          });
-          bounds.onEnd(({ reason }) => {
-            settled();
-            if (reason === 'timeout') this.#avoid(stream);
-          });
-          leave = stream.watch(request, {
-            onCreated: (revision) => {
-              left = undefined;
-              settled();
-              resolve();
-              feed.push({ revision, events: [] }, 0);
-            },
-            onBatch: ({ batch, bytes }) => feed.push(batch, bytes),
-            onProgress: (revision) => feed.push({ revision, events: [] }, 0),
-            onEnd: (error, refused) => {
-              settled();
-              resolve();
-              const isAccess = error.reason === 'denied' || error.reason === 'unauthenticated';
-              if (!(refused && isAccess && mayRenew && this.#authentication.hasUser)) {
-                feed.fail(error);
-                return;
-              }
-              this.#authentication.discard(stream.credentials);
-              elsewhere(false);
-            },
-          });
-        });
+  #begin(subscription: Subscription): void {
+    const options = { timeoutMs: ACCEPT_TIMEOUT_MS, signal: subscription.open() };
+    const accepted = this.#open.run('read', 'watch', options, async (bounds) => {
+      const stream = await this.#stream(bounds);
+      bounds.waitingFor = stream.connection.answering;
+      /* The reader may have left, and the stream may have broken, since it was there. */
+      bounds.throwIfEnded();
+      if (stream.isOver) throw new StoreError('unreachable', 'transient', 'The watch stream broke as it was opened');
+      /* 4. */
+      const settled = this.#authentication.onRenewal(() => {
+        subscription.withdraw();
+        this.#beginElsewhere(subscription, stream);
       });
-      accepted.catch((error: unknown) => feed.fail(error as StoreError));
-    };
-    if (!feed.isDone) begin(true);
-    return feed;
+      bounds.onEnd(({ reason }) => {
+        settled();
+        if (reason === 'timeout') this.#avoid(stream);
+      });
+      await subscription.join(stream);
+      settled();
+    });
+    accepted.catch((error: unknown) => subscription.feed.fail(error as StoreError));
+  }
+
+  #beginElsewhere(subscription: Subscription, stream: WatchStream): void {
+    if (this.#current === stream) this.#current = undefined;
+    this.#begin(subscription);
   }
 
   /** The stream for new watches, opened if there is none. Whoever waits for it does so within their own bounds. */
@@ -162,6 +120,17 @@ export class Watches {
     this.#members.suspect(stream.connection);
     this.#authentication.unanswered(stream.credentials);
   }
+
+  readonly #owner: SubscriptionOwner = {
+    /* 3. */
+    onDenied: (subscription, stream) => {
+      if (!this.#authentication.hasUser) return false;
+      this.#authentication.discard(stream.credentials);
+      this.#beginElsewhere(subscription, stream);
+      return true;
+    },
+    onDone: (subscription) => this.#subscriptions.delete(subscription),
+  };
 
   readonly #onOver = (stream: WatchStream, status: GrpcStatus | undefined): void => {
     this.#streams.delete(stream);
