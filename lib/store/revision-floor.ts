@@ -72,9 +72,9 @@ export class RevisionFloor implements Store {
     return this.#store.status(options);
   }
 
-  async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchBatch, void, void> {
+  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
     const era = this.#era;
-    for await (const batch of this.#store.watch(request, signal)) yield this.#raise(era, batch);
+    return new Seen(this.#store.watch(request, signal), (batch) => this.#raise(era, batch));
   }
 
   close(): Promise<void> {
@@ -107,6 +107,33 @@ export class RevisionFloor implements Store {
     });
     this.#onRegress(error);
     throw error;
+  }
+}
+
+/** What a source gives, once `see` has seen it. Not a generator: a suspended one takes half a kilobyte, and there can be ten thousand watches. */
+class Seen<T> implements AsyncIterableIterator<T> {
+  readonly #source: AsyncIterator<T>;
+  readonly #look: (result: IteratorResult<T>) => IteratorResult<T>;
+
+  constructor(source: AsyncIterable<T>, see: (value: T) => void) {
+    this.#source = source[Symbol.asyncIterator]();
+    this.#look = (result) => {
+      if (result.done !== true) see(result.value);
+      return result;
+    };
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    return this.#source.next().then(this.#look);
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    await this.#source.return?.();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 }
 
