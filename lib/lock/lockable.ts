@@ -143,7 +143,7 @@ export abstract class Lockable<Held> {
     const { timeoutMs, signal, waitForRecovery = false } = options;
     if (timeoutMs !== undefined) expectDuration('timeoutMs', timeoutMs);
     expectBoolean('waitForRecovery', waitForRecovery);
-    const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery, ...this.#keeping };
+    const join: JoinOptions = { timeoutMs, signal: expectSignal(signal), waitForRecovery, keeping: this.#keeping };
     if (this.#holdsAllOf()) {
       throw new SelfDeadlockError(
         `The ${this.contest.identity.name} is held by the very work that asks for it. Locks are not re-entrant: pass the held lock on instead.`,

@@ -17,7 +17,7 @@ import type { Tenure } from './tenure.ts';
 import { Ticket } from './ticket.ts';
 import { keepVigil } from './vigil.ts';
 
-export interface JoinOptions extends Keeping {
+export interface JoinOptions {
   /** How long to wait, in milliseconds; absent: for as long as it takes. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +28,8 @@ export interface JoinOptions extends Keeping {
   readonly patienceMs?: number | undefined;
   /** Wait also while etcd is away for longer than a lease lasts. */
   readonly waitForRecovery?: boolean | undefined;
+  /** What may become of the key afterwards. It is kept for as long as the tenure lasts, as the rest of these is not. */
+  readonly keeping?: Keeping | undefined;
 }
 
 interface Waiter extends Claimant {
@@ -62,8 +64,8 @@ export class Line {
 
   /** Waits in line. Rejects with the identity's timeout error, with CoordinationUnavailableError, or with `signal.reason`. */
   join(options: JoinOptions): Promise<Tenure> {
-    const { timeoutMs, patienceMs = timeoutMs ?? 0, signal, waitForRecovery = false } = options;
-    const rested = signal?.aborted === true ? undefined : this.#custody?.takeUp(options);
+    const { timeoutMs, patienceMs = timeoutMs ?? 0, signal, waitForRecovery = false, keeping = {} } = options;
+    const rested = signal?.aborted === true ? undefined : this.#custody?.takeUp(keeping);
     if (rested !== undefined) return Promise.resolve(rested);
     return new Promise<Tenure>((resolve, reject) => {
       const { clock } = this.#context.runtime;
@@ -81,7 +83,7 @@ export class Line {
           : clock.schedule(timeoutMs, () => settle(() => reject(this.#timeout(patienceMs))));
       const waiter: Waiter = {
         waitForRecovery,
-        keeping: options,
+        keeping,
         grant: (tenure) => settle(() => resolve(tenure)),
         refuse: (error) => settle(() => reject(error)),
       };
