@@ -74,17 +74,17 @@ export class Custody {
   readonly #context: QueueContext;
   readonly #identity: LineIdentity;
   readonly #ticket: Ticket;
-  readonly #next: () => Claimant | undefined;
+  readonly #waiters: ReadonlySet<Claimant>;
   #tenure: Tenure | undefined;
   #linger: Linger | undefined;
   #isClosed = false;
 
-  /** `next` is who is the first in line. */
-  constructor(context: QueueContext, identity: LineIdentity, ticket: Ticket, next: () => Claimant | undefined) {
+  /** `waiters` are those in line, in order, at any time. */
+  constructor(context: QueueContext, identity: LineIdentity, ticket: Ticket, waiters: ReadonlySet<Claimant>) {
     this.#context = context;
     this.#identity = identity;
     this.#ticket = ticket;
-    this.#next = next;
+    this.#waiters = waiters;
   }
 
   /** The one under way; none while it rests, and on its way out. */
@@ -123,7 +123,7 @@ export class Custody {
     this.#context.dismiss(tenure);
     this.#tenure = undefined;
     const { lingerMs = 0 } = keeping;
-    const next = this.#next();
+    const [next] = this.#waiters;
     if (next !== undefined) {
       /* What lingers knows that nobody else waits. */
       const isUnasked = this.#linger !== undefined && !this.#linger.isAsked;

@@ -261,8 +261,7 @@ export class Line {
   #begin(ticket: Ticket, keeping: Keeping): Tenure {
     /* The answer may have come when the session could not be trusted any more. */
     if (!ticket.session.isValid()) throw this.#unavailable();
-    const next = (): Claimant | undefined => this.#waiters.values().next().value;
-    const custody = new Custody(this.#context, this.#identity, ticket, next);
+    const custody = new Custody(this.#context, this.#identity, ticket, this.#waiters);
     const tenure = custody.grant(keeping);
     this.#custody = custody;
     this.#served = ticket.over.then(() => this.#endRound());
