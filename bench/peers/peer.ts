@@ -10,7 +10,7 @@
  * |                                        | so many that count. How many were ever served, how many calls failed, waits in microseconds |
  * | `hold NAME`                            | `hold`, once it has the lock                                                            |
  * | `release NAME`                         | `release`, once it is released                                                          |
- * | `keep COUNT NAME`                      | `keep BYTES`: it holds so many locks now, with so much heap for each                    |
+ * | `keep COUNT NAME`                      | `keep BYTES`: it holds so many locks now, with so much heap for each, once all is settled |
  *
  * `failed REASON` answers anything. A process ends when its input does.
  */
@@ -34,6 +34,9 @@ export interface Peer {
 
 /** How many locks are asked for at once where all of them are only to be held. */
 const AT_ONCE = 50;
+
+/** By then a held lock has all that it keeps for as long as it is held: holdfast's is watched after 250 ms. */
+const SETTLED_MS = 2_000;
 
 /** Who is refused tries again, but not in a loop without end in one turn. */
 const AFTER_FAILURE_MS = 10;
@@ -166,6 +169,7 @@ class DrivenPeer {
       const names = Array.from({ length: Math.min(AT_ONCE, count - start) }, (_, index) => `${name}-${start + index}`);
       releases.push(...(await Promise.all(names.map((each) => caller.acquire(each, signal)))));
     }
+    await sleep(SETTLED_MS);
     const perLock = ((await heap()) - before) / count;
     this.#held.set(name, () => Promise.all(releases.map((release) => release())));
     return Math.round(perLock);
