@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { runUnder, UNDER_DETAILS, UNDER_OPTIONS } from './under.ts';
+import { graceOf, runUnder, UNDER_DETAILS, UNDER_OPTIONS } from './under.ts';
 
 export const elect: Command = {
   name: 'elect',
@@ -20,6 +20,7 @@ export const elect: Command = {
   run: async (call) => {
     const { args, options, signal, timeoutMs } = call;
     const [name = ''] = args;
+    const graceMs = graceOf(call);
     const election = call.coordinator().election(name);
     const value = options.text('value');
     for (;;) {
@@ -31,7 +32,7 @@ export const elect: Command = {
         ...(value === undefined ? {} : { value }),
       });
       try {
-        const { code, isLost } = await runUnder(leadership, name, call);
+        const { code, isLost } = await runUnder(leadership, name, graceMs, call);
         if (!isLost || !options.flag('again')) return code;
       } finally {
         await leadership.resign().catch(() => {});

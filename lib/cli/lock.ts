@@ -1,6 +1,6 @@
 import { LockTimeoutError } from '../errors.ts';
 import type { Command } from './command.ts';
-import { runUnder, UNDER_DETAILS, UNDER_OPTIONS } from './under.ts';
+import { graceOf, runUnder, UNDER_DETAILS, UNDER_OPTIONS } from './under.ts';
 
 export const lock: Command = {
   name: 'lock',
@@ -18,11 +18,12 @@ export const lock: Command = {
   run: async (call) => {
     const { args, options, signal, timeoutMs } = call;
     const [name = ''] = args;
+    const graceMs = graceOf(call);
     const lock = call.coordinator().lock(name);
     const held = options.flag('try') ? await lock.tryAcquire({ signal }) : await lock.acquire({ timeoutMs, signal });
     if (held === undefined) throw new LockTimeoutError(`The lock ${JSON.stringify(name)} is held by somebody else.`);
     try {
-      const { code } = await runUnder(held, name, call);
+      const { code } = await runUnder(held, name, graceMs, call);
       return code;
     } finally {
       await held.release().catch(() => {});

@@ -21,6 +21,17 @@ export const UNDER_DETAILS: string = [
   'Its exit code is passed on; 127 where it cannot be found.',
 ].join('\n');
 
+/** How long the command has to end, in milliseconds. Throws a UsageError for what cannot be: to be asked before anything is waited for. */
+export function graceOf({ options }: Pick<Call, 'options'>): number {
+  const ttlMs = options.durationMs('ttl') ?? DEFAULT_TTL_MS;
+  const graceMs = options.durationMs('grace') ?? ttlMs / 5;
+  /* A renewal comes every third of the TTL, and a tenth of it is not trusted: more grace than this would end a command that nothing ails. */
+  if (graceMs > ttlMs / 3) {
+    throw new UsageError(`Expected --grace <= --ttl / 3, got ${graceMs} and ${ttlMs} ms`);
+  }
+  return graceMs;
+}
+
 /** How all of it came to its end. */
 export interface UnderEnding {
   readonly code: number;
@@ -32,14 +43,9 @@ export interface UnderEnding {
 export async function runUnder(
   held: Holding,
   name: string,
-  { rest, options, clock, signal, output }: Call,
+  graceMs: number,
+  { rest, clock, signal, output }: Call,
 ): Promise<UnderEnding> {
-  const ttlMs = options.durationMs('ttl') ?? DEFAULT_TTL_MS;
-  const graceMs = options.durationMs('grace') ?? ttlMs / 5;
-  /* A renewal comes every third of the TTL, and a tenth of it is not trusted: more grace than this would end a command that nothing ails. */
-  if (graceMs > ttlMs / 3) {
-    throw new UsageError(`Expected --grace <= --ttl / 3, got ${graceMs} and ${ttlMs} ms`);
-  }
   const environment = { ...process.env, HOLDFAST_TOKEN: held.token.toString(), HOLDFAST_NAME: name };
   const ending = await runGuarded(held, clock, { command: rest, environment, graceMs, signal });
   switch (ending.is) {
