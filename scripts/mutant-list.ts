@@ -420,7 +420,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'who gets the turn does not look whether the work has been done meanwhile',
     file: 'once/once',
-    from: 'const found = await this.#look(call, tenure.signal);',
+    from: 'const found = await this.#look(call, patienceMs, tenure.signal);',
     to: 'const found = undefined;',
     caughtBy: 50,
   },
