@@ -150,7 +150,7 @@ test('the command gets the token and the name, and its exit code is passed on', 
   const held = await coordinator.lock('a').acquire();
   t.true(held.token > BigInt(told.out.split(' ')[0] ?? ''));
   t.is((await run('lock', 'a', '--try', '--', 'true')).code, 75);
-  t.is((await run('lock', 'a', '--timeout', '200ms', '--', 'true')).code, 75);
+  t.is((await run('lock', 'a', '--timeout', '2s', '--', 'true')).code, 75);
   t.is((await run('lock', 'a', '--grace', '9s', '--ttl', '10s', '--timeout', '200ms', '--', 'true')).code, 64);
   await held.release();
   t.is((await run('elect', 'a', '--value', 'here', '--', 'true')).code, 0);
