@@ -4,6 +4,7 @@ export const long = [
   'integration/cli/commands.test.ts',
   'integration/cli/demo.test.ts',
   'integration/cli/doctor.test.ts',
+  'integration/cli/page-server.test.ts',
   'integration/cli/status.test.ts',
   'integration/cli/ui.test.ts',
   'integration/cli/under.test.ts',

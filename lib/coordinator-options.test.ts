@@ -228,3 +228,19 @@ for (const [title, options, instanceOf] of calls) {
     );
   });
 }
+
+test.serial('without endpoints those of the environment are taken, commas and blanks to spare', (t) => {
+  const { HOLDFAST_ENDPOINTS: before } = process.env;
+  try {
+    for (const [text, endpoints] of [
+      ['http://a:1, http://b:2,', ['http://a:1', 'http://b:2']],
+      [' ', ['http://127.0.0.1:2379']],
+    ] as const) {
+      process.env['HOLDFAST_ENDPOINTS'] = text;
+      t.deepEqual(completeOptions({}).endpoints, endpoints);
+    }
+  } finally {
+    if (before === undefined) delete process.env['HOLDFAST_ENDPOINTS'];
+    else process.env['HOLDFAST_ENDPOINTS'] = before;
+  }
+});

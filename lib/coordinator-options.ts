@@ -174,10 +174,9 @@ function ownName(): string {
 
 function endpointsOf(endpoints: CoordinatorOptions['endpoints']): readonly string[] {
   if (endpoints === undefined) {
-    const fromEnvironment = process.env['HOLDFAST_ENDPOINTS'];
-    return fromEnvironment === undefined || fromEnvironment === ''
-      ? [DEFAULT_ENDPOINT]
-      : fromEnvironment.split(',').map((endpoint) => endpoint.trim());
+    const listed = (process.env['HOLDFAST_ENDPOINTS'] ?? '').split(',').map((endpoint) => endpoint.trim());
+    const named = listed.filter((endpoint) => endpoint !== '');
+    return named.length === 0 ? [DEFAULT_ENDPOINT] : named;
   }
   if (typeof endpoints === 'string') return [endpoints];
   if (!Array.isArray(endpoints) || endpoints.length === 0) {

@@ -293,8 +293,10 @@ export function unavailable(
   { state, reason }: Health,
   cause?: unknown,
 ): CoordinationUnavailableError {
+  /* With contact and no answer the caller had little patience. */
+  const what = state === 'connected' ? 'etcd has not answered in time' : 'etcd does not answer';
   return new CoordinationUnavailableError(
-    `Could not acquire ${name}: etcd does not answer (health: ${state}${reason === undefined ? '' : `, ${reason}`}). ` +
+    `Could not acquire ${name}: ${what} (health: ${state}${reason === undefined ? '' : `, ${reason}`}). ` +
       'This says nothing about who holds it.',
     { cause },
   );

@@ -3,9 +3,9 @@ import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { Audience } from './audience.ts';
-import { PageServer } from './page-server.ts';
-import type { Pulse, View } from './view.ts';
+import { Audience } from '../../lib/cli/ui/audience.ts';
+import { PageServer } from '../../lib/cli/ui/page-server.ts';
+import type { Pulse, View } from '../../lib/cli/ui/view.ts';
 
 const pulse: Pulse = { nowMs: 1, health: 'connected', members: [] };
 const options = { host: '127.0.0.1', port: 0, onViewer: () => {} };
