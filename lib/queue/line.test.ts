@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ClosedError, CoordinationUnavailableError } from '../errors.ts';
 import { VirtualWorld } from '../testing/virtual-world.ts';
+import { Ticket } from './ticket.ts';
 
 const LOCK = 'test/lock/a/';
 
@@ -110,3 +111,29 @@ test('a waiter keeps its place although a member that lags behind does not know 
   await world.settle(next.release());
   t.true((await world.settle(third)).isHeld());
 });
+
+test.serial(
+  'a key that is removed between its turn and its grant is replaced, and closing does not wait for it',
+  async (t) => {
+    const world = new VirtualWorld();
+    const { coordinator } = await world.connect();
+    const turn = Reflect.get(Ticket.prototype, 'turn');
+    t.teardown(() => {
+      Ticket.prototype.turn = turn;
+    });
+    const removed: string[] = [];
+    Ticket.prototype.turn = async function (this: Ticket) {
+      await turn.call(this);
+      if (removed.length > 0) return;
+      removed.push(this.key);
+      world.cluster.delete(this.key);
+      this.lost(new Error('its key was removed'));
+    };
+    const held = await world.settle(coordinator.lock('a').acquire());
+    t.true(held.isHeld());
+    t.is(removed.length, 1);
+    t.is(world.cluster.entries(LOCK).length, 1);
+    await held.release();
+    await world.settle(coordinator.close());
+  },
+);

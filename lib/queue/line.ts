@@ -261,6 +261,8 @@ export class Line {
   #begin(ticket: Ticket, keeping: Keeping): Tenure {
     /* The answer may have come when the session could not be trusted any more. */
     if (!ticket.session.isValid()) throw this.#unavailable();
+    /* The key may be gone since its turn came. Nobody gets a tenure that is over: it would be waited for without end. */
+    if (ticket.loss !== undefined) throw ticket.loss;
     const custody = new Custody(this.#context, this.#identity, ticket, this.#waiters);
     const tenure = custody.grant(keeping);
     this.#custody = custody;
