@@ -1,6 +1,7 @@
 // What `npm test` leaves to `npm run test:long`, which CI runs as well: `npm test` is to be done within five minutes on two processors.
 export const long = [
   'integration/cache/on-demand.test.ts',
+  'integration/cache/readers.test.ts',
   'integration/cli/commands.test.ts',
   'integration/cli/demo.test.ts',
   'integration/cli/doctor.test.ts',
@@ -15,6 +16,7 @@ export const long = [
   'integration/election/many-faults.test.ts',
   'integration/lock/guarded-counter.test.ts',
   'integration/lock/partition.test.ts',
+  'integration/lock/restore.test.ts',
   'integration/once/once.test.ts',
   'integration/partition/faults.test.ts',
   'integration/replica/cuts.test.ts',

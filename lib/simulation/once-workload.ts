@@ -101,8 +101,8 @@ export class OnceWorkload implements Workload {
       signal: this.#calls.takenBack(machine, cancelMs),
       waitForRecovery: random.chance(0.3),
     };
-    /* Whoever finds the result in its turn gives the turn back first. */
-    const withinMs = Math.min(timeoutMs ?? Infinity, cancelMs ?? Infinity) + deadlineMs;
+    /* Whose turn comes in time looks for the result, and gives the turn back before the call ends: each within a deadline. */
+    const withinMs = Math.min((timeoutMs ?? Infinity) + 2 * deadlineMs, (cancelMs ?? Infinity) + deadlineMs);
     const dueMs = withinMs === Infinity ? undefined : withinMs;
     const fails = random.chance(0.1);
     await this.#calls.call(machine, 'once', [queueOf(key)], dueMs, async (operation) => {
