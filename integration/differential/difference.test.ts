@@ -8,6 +8,7 @@ const alike: readonly (readonly [method: string, theirs: unknown, ours: unknown]
   ['range', { kvs: [{ key: bytes('a') }], count: '1' }, { kvs: [{ key: bytes('a') }], count: '1' }],
   ['range', { header: { member_id: '7', revision: '2' } }, { header: { member_id: '8', revision: '2' } }],
   ['leaseTimeToLive', { TTL: '599', keys: [bytes('a'), bytes('b')] }, { TTL: '600', keys: [bytes('b'), bytes('a')] }],
+  ['leaseTimeToLive', { TTL: '0', grantedTTL: '5' }, { TTL: '1', grantedTTL: '5' }],
   ['alarm', { header: null, alarms: [] }, { header: { revision: '2' }, alarms: [] }],
 ];
 for (const [method, theirs, ours] of alike) {
@@ -26,6 +27,7 @@ const different: readonly (readonly [method: string, theirs: unknown, ours: unkn
   ['put', { refused: { code: 3, details: 'x' } }, { message: {} }, 'put: '],
   ['leaseGrant', { TTL: '599' }, { TTL: '600' }, 'leaseGrant.TTL: '],
   ['leaseTimeToLive', { TTL: '-1' }, { TTL: '600' }, 'leaseTimeToLive.TTL: '],
+  ['leaseTimeToLive', { TTL: '-1', grantedTTL: '0' }, { TTL: '0', grantedTTL: '5' }, 'leaseTimeToLive.grantedTTL: '],
   ['leaseTimeToLive', { keys: [bytes('a')] }, { keys: [bytes('b')] }, 'leaseTimeToLive.keys.0: '],
   ['alarm', { header: { revision: '3' } }, { header: { revision: '2' } }, 'alarm.header.revision: '],
   ['watch', undefined, { events: [] }, 'watch: etcd says nothing'],
