@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../lock/support/until.ts';
 import type { EtcdVersion } from '../provision/etcd.ts';
 import type { PartitionOptions } from '../servers/etcd-cluster.ts';
 import type { EtcdServer } from '../servers/etcd-server.ts';
@@ -34,9 +35,16 @@ export const NEWEST: EtcdVersion = '3.5.30';
 
 const kill = (member: EtcdServer): Promise<void> => member.stop({ signal: 'SIGKILL' });
 
+/** A member that has just started on a busy machine takes its time to answer. */
 async function servedVersion({ endpoint }: EtcdServer): Promise<string> {
-  const response = await fetch(`${endpoint}/version`, { signal: AbortSignal.timeout(HEALTH_MS) });
-  return ((await response.json()) as { readonly etcdserver: string }).etcdserver;
+  return await until(`the version of ${endpoint}`, async () => {
+    try {
+      const response = await fetch(`${endpoint}/version`, { signal: AbortSignal.timeout(HEALTH_MS) });
+      return ((await response.json()) as { readonly etcdserver: string }).etcdserver;
+    } catch {
+      return '';
+    }
+  });
 }
 
 async function restartAll({ cluster }: Site): Promise<void> {
