@@ -2,7 +2,8 @@ import type { CompleteOptions } from '../coordinator-options.ts';
 import { withinDeadline } from '../runtime/deadline.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { systemRuntime, type Runtime } from '../runtime/runtime.ts';
-import { askForTargets } from '../store/etcd/discovery-sources.ts';
+import { askForTargets, protectionOf } from '../store/etcd/discovery-sources.ts';
+import { parseEndpoints } from '../store/etcd/endpoints.ts';
 import { createEtcdStore } from '../store/etcd/etcd-store.ts';
 import { srvName, systemResolveSrv } from '../store/etcd/srv.ts';
 import { StoreError } from '../store/store-error.ts';
@@ -48,9 +49,7 @@ export class Members implements AsyncDisposable {
     caller: AbortSignal | undefined,
   ): Promise<MemberReport | undefined> {
     const { endpoints, tls } = this.#settings;
-    /* As a store has it. */
-    const secure = endpoints.length === 0 ? tls !== undefined : endpoints.every((each) => each.startsWith('https:'));
-    const protection = { secure, ownAuthority: tls?.ca !== undefined };
+    const protection = protectionOf(endpoints.length === 0 ? [] : parseEndpoints(endpoints), tls);
     try {
       const targets = await withinDeadline(this.#runtime.clock, timeoutMs, caller, (signal) =>
         askForTargets(domain, protection, systemResolveSrv, signal),
@@ -58,7 +57,7 @@ export class Members implements AsyncDisposable {
       this.#named = targets.map(({ endpoint }) => endpoint.url);
       return undefined;
     } catch (error) {
-      return { endpoint: srvName(domain, secure), answers: false, why: (error as Error).message };
+      return { endpoint: srvName(domain, protection.secure), answers: false, why: (error as Error).message };
     }
   }
 

@@ -1,7 +1,9 @@
 import type { UnaryCalls } from './calls.ts';
 import type { DiscoveryOptions, Source } from './discovery.ts';
+import type { Endpoint } from './endpoints.ts';
 import { isLoopback, votingEndpoints } from './member-list.ts';
 import { srvName, targetsOf, type ResolveSrv, type SrvTarget } from './srv.ts';
+import type { TlsOptions } from './tls.ts';
 
 /** Less than the deadline of any question: the call's own timeout tells what it waited for. */
 const LIST_TIMEOUT_MS = 4_000;
@@ -11,6 +13,12 @@ export interface Protection {
   readonly secure: boolean;
   /** Only certificates of authorities that were configured are trusted. */
   readonly ownAuthority: boolean;
+}
+
+/** By the endpoints that were named; where all are to be found, by whether there is `tls`. */
+export function protectionOf(endpoints: readonly Endpoint[], tls: TlsOptions | undefined): Protection {
+  const secure = endpoints.length === 0 ? tls !== undefined : endpoints.every((endpoint) => endpoint.secure);
+  return { secure, ownAuthority: tls?.ca !== undefined };
 }
 
 /** What a store is to ask, by its options. */

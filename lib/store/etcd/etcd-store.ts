@@ -17,7 +17,7 @@ import type {
 } from '../store.ts';
 import { Authentication, type AuthOptions } from './authentication.ts';
 import { UnaryCalls } from './calls.ts';
-import { sourcesOf } from './discovery-sources.ts';
+import { protectionOf, sourcesOf } from './discovery-sources.ts';
 import { Discovery, type DiscoveryOptions } from './discovery.ts';
 import { parseEndpoints, type Endpoint } from './endpoints.ts';
 import { GrpcLine } from './grpc-line.ts';
@@ -83,7 +83,8 @@ class EtcdStore implements Store {
     const { discovery } = options;
     const isFound = options.endpoints.length === 0 && discovery?.srv !== undefined;
     const endpoints = isFound ? [] : parseEndpoints(options.endpoints);
-    const secure = isFound ? options.tls !== undefined : endpoints.every((endpoint) => endpoint.secure);
+    const protection = protectionOf(endpoints, options.tls);
+    const { secure } = protection;
     if (options.tls !== undefined && !secure) {
       throw new TypeError(`Expected https endpoints with \`tls\`, got ${JSON.stringify(endpoints[0]?.url)}`);
     }
@@ -105,7 +106,6 @@ class EtcdStore implements Store {
     this.#renewals = new Renewals(this.#open, this.#members.renewals, authentication);
     this.#watches = new Watches(this.#open, this.#members.watches, authentication);
     if (discovery !== undefined) {
-      const protection = { secure, ownAuthority: options.tls?.ca !== undefined };
       const sources = sourcesOf(discovery, protection, this.#calls, options.resolveSrv ?? systemResolveSrv);
       this.#discovery = new Discovery(runtime, Object.values(this.#members), endpoints, sources, discovery);
     }

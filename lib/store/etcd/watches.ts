@@ -76,8 +76,7 @@ export class Watches {
         settled();
         if (reason === 'timeout') this.#avoid(stream);
       });
-      await subscription.join(stream);
-      settled();
+      await subscription.join(stream).finally(settled);
     });
     accepted.catch((error: unknown) => subscription.feed.fail(error as StoreError));
   }
