@@ -147,7 +147,8 @@ test('a file of one transfer is played on, too', async (t) => {
   const run = await runDemo(t, ['--file', await someJobs(t, 1)]);
   t.is(run.status, 0);
   t.regex(found(run.out, 'each transfer applied once'), / 1 of 1 +ok$/);
-  t.regex(found(run.out, 'stale writes refused'), / 1, 1 staged +ok$/);
+  /* Its one write can be faster than the nemesis; then there is none to be late. */
+  t.regex(found(run.out, 'stale writes refused'), / (1, 1 staged +ok|\d+; none was staged) *$/);
   t.regex(found(run.out, 'each statement adds up'), / the last knows of 1 transfers? +ok$/);
   leavesNothing(t, run);
 });

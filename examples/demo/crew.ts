@@ -68,8 +68,12 @@ export class Crew implements AsyncDisposable {
     if (child?.connected === true) child.send(message, () => undefined);
   }
 
-  pause(worker: string): void {
+  /** Stops it where it stands, if it is not yet that time on the machine's monotonic clock; lets it go on if it is. */
+  pauseBefore(worker: string, time: bigint): boolean {
     this.#children.get(worker)?.kill('SIGSTOP');
+    if (process.hrtime.bigint() < time) return true;
+    this.resume(worker);
+    return false;
   }
 
   resume(worker: string): void {

@@ -40,11 +40,16 @@ export type FromWorker =
   | { readonly type: 'answered'; readonly stretch: Stretch }
   /** The locks were granted; `at` is on the machine's monotonic clock, in nanoseconds. */
   | { readonly type: 'granted'; readonly job: Transfer; readonly touched: readonly Fenced[]; readonly at: bigint }
-  /** The balances are read and the write sets out. */
-  | { readonly type: 'writing'; readonly job: Transfer; readonly touched: readonly Fenced[] }
+  /** The balances are read and the write sets out; it does not arrive before `arrival`, on the same clock. */
+  | {
+      readonly type: 'writing';
+      readonly job: Transfer;
+      readonly touched: readonly Fenced[];
+      readonly arrival: bigint;
+    }
   | { readonly type: 'settled'; readonly job: Transfer; readonly outcome: Outcome }
-  /** It leads the scheduled job and begins a run of it. */
-  | { readonly type: 'started'; readonly start: Start }
+  /** It leads the scheduled job and begins a run of it, which writes nothing before `writesAt`, on the same clock. */
+  | { readonly type: 'started'; readonly start: Start; readonly writesAt: bigint }
   /** The books have a statement of this tick. */
   | { readonly type: 'stated'; readonly statement: Statement }
   | { readonly type: 'ended'; readonly records: readonly JobRecord[] };

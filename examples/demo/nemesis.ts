@@ -2,19 +2,15 @@
  * What goes wrong in the demo, in its first three acts. Each is what a deployment meets sooner or later: a process dies, a process stands still
  * (a long garbage collection, a suspended laptop, a moved virtual machine), etcd is away.
  *
- * A holder is always met between its read and its write, where it hurts: it is stopped as soon as it says that it writes, and the
- * books are asked whether the write was faster. If so it goes on, and the next one is tried.
+ * A holder is always met between its read and its write, where it hurts: it is stopped as soon as it says that it writes. If its write
+ * can have arrived by then, it goes on, and the next one is tried.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outage } from './evidence.ts';
 import { etcdIsAway } from './outage.ts';
 import type { Report } from './reports.ts';
 import type { Stage } from './stage.ts';
 import { describe, overtakes, type Stopped } from './stopped-holder.ts';
 import { money, seconds } from './timeline.ts';
-
-/** How long whatever had been sent before a SIGSTOP may take to arrive. */
-export const ARRIVAL_MS = 150;
 
 export class Nemesis implements Disposable {
   readonly lateWrites: { readonly worker: string; readonly id: string }[] = [];
@@ -111,18 +107,14 @@ export class Nemesis implements Disposable {
 
   /** Stops a worker that has read and not written yet; `undefined` if no transfer is left to find one in. */
   async #stopHolder(): Promise<Stopped | undefined> {
-    const { reports, crew, books, dispatcher, signal, patience } = this.#stage;
+    const { reports, crew, dispatcher, signal, patience } = this.#stage;
     for (let pass = patience(); ; pass -= 1) {
       const writing = reports.next((report) => (report.type === 'writing' ? report : undefined), signal);
       const found = await Promise.race([writing, dispatcher.finished]);
       if (found === undefined) return undefined;
       if (pass > 0) continue;
-      const { worker, job, touched } = found;
-      crew.pause(worker);
-      const at = performance.now();
-      await sleep(ARRIVAL_MS, undefined, { signal });
-      if ((await books.find(job.id)) === undefined) return { worker, job, touched, at };
-      crew.resume(worker);
+      const { worker, job, touched, arrival } = found;
+      if (crew.pauseBefore(worker, arrival)) return { worker, job, touched, at: performance.now() };
     }
   }
 

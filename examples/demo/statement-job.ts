@@ -4,10 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coordinator, Job, JobRecord, Tick } from 'holdfast';
+import { inMs, untilTime } from './clock.ts';
 import type { FromWorker } from './messages.ts';
 import { HISTORY_LIMIT, MOST_ATTEMPTS, STATEMENT_JOB, type Start, type Statements } from './statement.ts';
 
-/** How long a statement takes, besides its two calls: long enough to be killed in it. */
+/** How long a statement takes at least: long enough to be killed in it. */
 const STATING_MS = 250;
 
 export function scheduleStatements(
@@ -17,9 +18,10 @@ export function scheduleStatements(
 ): Job {
   const state = async ({ scheduledFor, attempt, token, signal }: Tick): Promise<void> => {
     const start: Start = { worker, tick: scheduledFor.toISOString(), attempt, token };
-    report({ type: 'started', start });
+    const writesAt = inMs(STATING_MS);
+    report({ type: 'started', start, writesAt });
     const total = await books.addUp(token);
-    await sleep(STATING_MS, undefined, { signal });
+    await untilTime(writesAt, signal);
     const statement = { ...start, ...total };
     await books.state(statement);
     report({ type: 'stated', statement });

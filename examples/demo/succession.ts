@@ -1,7 +1,5 @@
 /** Act 5: the leader of a scheduled job dies in the middle of a run. The next leader starts that run once more, and goes on. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobRecord } from 'holdfast';
-import { ARRIVAL_MS } from './nemesis.ts';
 import type { Report } from './reports.ts';
 import type { Stage } from './stage.ts';
 import { TICK_MS, timeOf, type Start, type Statement } from './statement.ts';
@@ -65,16 +63,14 @@ export async function statementsEnd({ crew, reports, timeline, signal }: Stage):
   return { records: (await ended).records, lastTransferAt };
 }
 
-/** Stops the leader in a run that has not written its statement, however fast it was. */
-async function leaderInRun({ crew, reports, books, signal }: Stage): Promise<Start> {
+/** Stops the leader in a run that has not written its statement. */
+async function leaderInRun({ crew, reports, signal }: Stage): Promise<Start> {
   for (;;) {
-    const start = await reports.next(startIn, signal);
-    if (start.attempt > 1) continue;
-    crew.pause(start.worker);
-    await sleep(ARRIVAL_MS, undefined, { signal });
-    const statements = await books.statements();
-    if (statements.every(({ tick }) => tick !== start.tick)) return start;
-    crew.resume(start.worker);
+    const { start, writesAt } = await reports.next(
+      (report) => (report.type === 'started' && report.start.attempt === 1 ? report : undefined),
+      signal,
+    );
+    if (crew.pauseBefore(start.worker, writesAt)) return start;
   }
 }
 

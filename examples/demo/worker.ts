@@ -65,7 +65,7 @@ async function attempt(job: Transfer): Promise<Outcome> {
   const paceMs = pace.get()?.value.transferMs ?? 0;
   const accounts = overSlowNetwork(books, {
     delayMs: paceMs / 2,
-    onWrite: (applied) => report({ type: 'writing', job, touched: applied.postings }),
+    onWrite: ({ postings }, arrival) => report({ type: 'writing', job, touched: postings, arrival }),
   });
   try {
     const both = coordinator.lockAll([job.from, job.to]);

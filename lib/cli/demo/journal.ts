@@ -31,6 +31,11 @@ export class Journal {
     this.#options = options;
   }
 
+  /** Milliseconds since the demo began. */
+  get nowMs(): number {
+    return this.#since(machineNow().monotonicMs);
+  }
+
   get observations(): readonly Observation[] {
     return this.#observations;
   }
@@ -42,7 +47,7 @@ export class Journal {
 
   /** `at`: when it was seen, in milliseconds on the machine's monotonic clock; now by default. */
   add(seen: Seen, at: number = machineNow().monotonicMs): void {
-    const observation = { ...seen, atMs: Math.round(1e3 * (at - this.#startedAt)) / 1e3 };
+    const observation = { ...seen, atMs: this.#since(at) };
     this.#observations.push(observation);
     this.#options.onAdded(observation);
     for (const look of this.#waiting) look();
@@ -86,5 +91,9 @@ export class Journal {
       });
       if (!signal.aborted) look();
     });
+  }
+
+  #since(at: number): number {
+    return Math.round(1e3 * (at - this.#startedAt)) / 1e3;
   }
 }

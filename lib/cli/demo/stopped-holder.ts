@@ -1,13 +1,10 @@
-import { sleep } from '../../runtime/clock.ts';
 import type { Of } from './observation.ts';
 import { each, type Stage } from './stage.ts';
+import { WAY_MS } from './worker.ts';
 
 /** So many writes are looked at before trouble begins, and after a takeover. */
 const CALM_WRITES = 6;
 const WRITES_SINCE = 2;
-
-/** What was sent before a process was stopped has arrived by then, in milliseconds. */
-const ARRIVAL_MS = 50;
 
 export async function contention({ journal, crew }: Stage): Promise<void> {
   journal.add({ type: 'act', act: 1, title: 'Two workers count under one lock' });
@@ -38,16 +35,13 @@ export async function holderStandsStill(stage: Stage): Promise<void> {
   await each(crew.names, (name) => journal.first('rests', wokenAt, (rests) => rests.worker === name));
 }
 
-/** Stops a worker whose write is on its way; if it was faster it goes on, and the next one is tried. */
-async function stopHolder({ clock, journal, crew, signal }: Stage): Promise<Of<'writes'>> {
+/** Stops a worker whose write is on its way; if it can have arrived by then, the worker goes on, and the next one is tried. */
+async function stopHolder({ journal, crew }: Stage): Promise<Of<'writes'>> {
   for (;;) {
-    const at = journal.end;
-    const writes = await journal.first('writes', at);
-    const { worker, token } = writes;
+    const writes = await journal.first('writes', journal.end);
+    const { worker, token, atMs } = writes;
     crew.stop(worker);
-    await sleep(clock, ARRIVAL_MS, signal);
-    const isThere = journal.observations.slice(at).some((each) => each.type === 'wrote' && each.token === token);
-    if (!isThere) {
+    if (journal.nowMs < atMs + WAY_MS) {
       journal.add({ type: 'stopped', worker, pid: crew.pidOf(worker), token });
       return writes;
     }
