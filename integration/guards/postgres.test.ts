@@ -155,10 +155,40 @@ test('work with an idempotency key is done once, whoever comes with it again, an
   t.deepEqual(await attempt(8n, 'pay 42'), { count: 1 }, 'a later holder takes it up');
   t.deepEqual(await attempt(8n, 'pay 43'), { count: 2 });
   await t.throwsAsync(attempt(7n, 'pay 42'), { instanceOf: StaleTokenError }, 'the token decides first');
-  t.is(await guard.forget(pool, { olderThanMs: 60_000 }), 0);
-  t.true((await guard.forget(pool, { olderThanMs: 0 })) >= 2);
-  t.deepEqual(await attempt(8n, 'pay 42'), { count: 3 });
 });
+
+test('work that is forgotten is done again, also when it is forgotten while somebody repeats it', async (t) => {
+  const own = postgresGuard({ table: 'forgetful' });
+  await own.migrate(pool);
+  let done = 0;
+  const attempt = async (beforeReading = async (): Promise<unknown> => undefined) => {
+    const single = new Pool({ connectionString: server.connectionString, max: 1 });
+    single.on('connect', (client) => before(client, /^select result from/, beforeReading));
+    const key = { idempotencyKey: 'pay 42' };
+    return own.transaction(single, 'once', 1n, () => (done += 1), key).finally(() => single.end());
+  };
+  t.is(await attempt(), 1);
+  t.is(await own.forget(pool, { olderThanMs: 60_000 }), 0);
+  t.is(await attempt(), 1);
+  t.is(await own.forget(pool, { olderThanMs: 0 }), 1);
+  t.is(await attempt(), 2);
+  let forgotten: number | undefined;
+  const forgetOnce = async () => (forgotten ??= await own.forget(pool, { olderThanMs: 0 }));
+  t.is(await attempt(forgetOnce), 3);
+  t.is(forgotten, 1);
+  t.is(await attempt(), 3);
+});
+
+/** Something else happens before some statements of a client. */
+function before(client: PoolClient, statements: RegExp, act: () => Promise<unknown>): void {
+  const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<unknown>;
+  Object.assign(client, {
+    query: async (text: string, values?: unknown[]) => {
+      if (statements.test(text)) await act();
+      return query(text, values);
+    },
+  });
+}
 
 test('work that fails leaves its key free, and one that returns nothing is remembered, too', async (t) => {
   const attempt = (work: () => unknown) =>
@@ -382,13 +412,7 @@ test.serial('an unanswered COMMIT of work with an idempotency key is answered by
 });
 
 function dropAnswersAtCommit(tx: PoolClient, proxy: SilentProxy): void {
-  const query = tx.query.bind(tx) as (text: string, values?: unknown[]) => Promise<unknown>;
-  Object.assign(tx, {
-    query: (text: string, values?: unknown[]) => {
-      if (text.endsWith('commit')) proxy.dropAnswers();
-      return query(text, values);
-    },
-  });
+  before(tx, /commit$/, async () => proxy.dropAnswers());
 }
 
 test.serial(

@@ -214,11 +214,11 @@ export function postgresGuard(options: PostgresGuardOptions = {}): PostgresGuard
     key: string,
     act: () => Promise<Result>,
   ): Promise<Result> {
-    const begun = await tx.query(statements.begin, [resource, key]);
-    if (begun.rows.length === 0) {
+    // What stood in the way of the first statement can be forgotten before the second one reads it.
+    while ((await tx.query(statements.begin, [resource, key])).rows.length === 0) {
       const done = await tx.query(statements.done, [resource, key]);
-      const { result } = done.rows[0] as { readonly result: string | null };
-      return (result === null ? undefined : JSON.parse(result)) as Result;
+      const [row] = done.rows as { readonly result: string | null }[];
+      if (row !== undefined) return (row.result === null ? undefined : JSON.parse(row.result)) as Result;
     }
     const result = await act();
     const text = result === undefined ? null : JSON.stringify(result);
