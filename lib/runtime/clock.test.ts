@@ -1,7 +1,8 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test from 'ava';
 import { VirtualClock } from '../testing/virtual-clock.ts';
-import { elapsedMs, sleep, systemClock, type Instant } from './clock.ts';
+import { backgroundClock, elapsedMs, sleep, systemClock, type Instant } from './clock.ts';
 
 const at = (monotonicMs: number, wallMs: number): Instant => ({ monotonicMs, wallMs });
 
@@ -51,3 +52,49 @@ test('the clock of the process goes on, runs what is due, and not what was cance
   cancelLong();
   t.true(elapsedMs(before, systemClock.now()) >= 0);
 });
+
+test('what has arrived when a timer is due is read before it is called, however late that is', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const writer = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [reader] = (await once(server, 'connection')) as [Socket];
+  for (const clock of [systemClock, backgroundClock]) {
+    const order: string[] = [];
+    const read = once(reader, 'data').then(() => order.push('read'));
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    const rung = new Promise<void>((resolve) => {
+      clock.schedule(1, () => {
+        order.push('rung');
+        resolve();
+      });
+    });
+    writer.write('an answer');
+    computeForMs(20);
+    await Promise.all([read, rung]);
+    t.deepEqual(order, ['read', 'rung']);
+  }
+  writer.destroy();
+  reader.destroy();
+  server.close();
+});
+
+test('a timer that is due and waits for that can still be cancelled', async (t) => {
+  const cancel = systemClock.schedule(1, () => t.fail());
+  computeForMs(20);
+  /* Node's own timer of the same time comes right after the one that is meant. */
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1);
+  });
+  cancel();
+  await new Promise((resolve) => {
+    setTimeout(resolve, 20);
+  });
+  t.pass();
+});
+
+function computeForMs(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}

@@ -47,10 +47,7 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The clock of this process. */
-export const systemClock: Clock = {
-  now,
-  schedule: (delayMs, callback) => schedule(delayMs, callback, (timer) => timer),
-};
+export const systemClock: Clock = { now, schedule };
 
 /** The same time, with timers for which the process does not stay alive. */
 export const backgroundClock: Clock = {
@@ -69,18 +66,31 @@ function now(): Instant {
   return { monotonicMs: performance.now(), wallMs: Date.now() };
 }
 
+/**
+ * What is due waits until everything that has arrived by then was read: after a stretch of computing, or of no processor, Node runs timers
+ * before it looks at its sockets, and a timeout would be told of an answer that lies there.
+ */
 function schedule(
   delayMs: number,
   callback: () => void,
-  prepare: (timer: NodeJS.Timeout) => NodeJS.Timeout,
+  prepare: (timer: NodeJS.Timeout | NodeJS.Immediate) => unknown = () => {},
 ): () => void {
   let leftMs = Math.max(0, delayMs);
   let timer: NodeJS.Timeout;
+  let due: NodeJS.Immediate | undefined;
   const arm = (): void => {
     const stepMs = Math.min(leftMs, LONGEST_TIMER_MS);
     leftMs -= stepMs;
-    timer = prepare(setTimeout(leftMs > 0 ? arm : callback, stepMs));
+    timer = setTimeout(leftMs > 0 ? arm : ring, stepMs);
+    prepare(timer);
+  };
+  const ring = (): void => {
+    due = setImmediate(callback);
+    prepare(due);
   };
   arm();
-  return () => clearTimeout(timer);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(due);
+  };
 }
