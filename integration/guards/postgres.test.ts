@@ -165,7 +165,11 @@ test('work that is forgotten is done again, also when it is forgotten while some
     const single = new Pool({ connectionString: server.connectionString, max: 1 });
     single.on('connect', (client) => before(client, /^select result from/, beforeReading));
     const key = { idempotencyKey: 'pay 42' };
-    return own.transaction(single, 'once', 1n, () => (done += 1), key).finally(() => single.end());
+    try {
+      return await own.transaction(single, 'once', 1n, () => (done += 1), key);
+    } finally {
+      await single.end();
+    }
   };
   t.is(await attempt(), 1);
   t.is(await own.forget(pool, { olderThanMs: 60_000 }), 0);
