@@ -13,6 +13,12 @@ export const shortLived: CoordinatorOptions = { session: { ttlMs } };
 /** How long etcd may need to elect a leader, or to take up its leases after a restart. */
 export const electionMs = 1_000;
 
+/** Patient: an etcd or a process that is starved for a second or two on a busy machine has not failed. */
+const request = { timeoutMs: 2_000, deadlineMs: 15_000 };
+
+/** For clients of which a test expects that they say soon that there is no answer. */
+export const brisk: CoordinatorOptions = { request: { timeoutMs: 1_500, deadlineMs: 1_500 } };
+
 /** Coordinators of one test, all in its namespace, which are closed with it. */
 export class Clients implements AsyncDisposable {
   readonly #namespace: string;
@@ -27,7 +33,7 @@ export class Clients implements AsyncDisposable {
     const coordinator = createCoordinator({
       endpoints: endpoint,
       namespace: this.#namespace,
-      request: { timeoutMs: 500, deadlineMs: 1_500 },
+      request,
       ...accessTo(this.#namespace),
       ...options,
     });
@@ -58,9 +64,9 @@ export interface StoredKey {
   readonly createRevision: bigint;
 }
 
-/** The keys below a prefix, as etcdctl sees them: an eye of its own. */
+/** The keys below a prefix, as etcdctl sees them: an eye of its own. Outlasts a change of the leader. */
 export async function storedKeys(server: EtcdServer, prefix: string): Promise<StoredKey[]> {
-  const text = await server.etcdctl(['get', '--prefix', prefix, '--write-out', 'json']);
+  const text = await server.insist(['get', '--prefix', prefix, '--write-out', 'json']);
   const { kvs = [] } = JSON.parse(text) as { kvs?: { key: string; create_revision: number }[] };
   return kvs.map(({ key, create_revision: revision }) => ({
     key: Buffer.from(key, 'base64').toString('utf8'),

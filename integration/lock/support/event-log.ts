@@ -29,17 +29,17 @@ export class EventLog implements Disposable {
     const log = new EventLog(server, prefix);
     /* It does not say when it begins. */
     await until('the watch to begin', async () => {
-      await server.etcdctl(['put', `${prefix}${MARK}begin`, '']);
+      await server.insist(['put', `${prefix}${MARK}begin`, '']);
       return log.events.length > 0;
     });
     return log;
   }
 
-  /** Resolves when everything that has happened up to now has been told. */
+  /** Resolves when everything that has happened up to now has been told. A mark that is put twice is a mark. */
   async catchUp(): Promise<void> {
     this.#lastMark += 1;
     const mark = `${this.#prefix}${MARK}${this.#lastMark}`;
-    await this.#server.etcdctl(['put', mark, '']);
+    await this.#server.insist(['put', mark, '']);
     await until('the mark', () => this.events.some(({ key }) => key === mark));
   }
 
