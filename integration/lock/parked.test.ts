@@ -4,7 +4,7 @@
  * runs than `npm test` does.
  */
 import test from 'ava';
-import { CoordinationUnavailableError, OutcomeUnknownError, type Coordinator } from '../../lib/index.ts';
+import { CoordinationUnavailableError, OutcomeUnknownError, type Coordinator, type HeldLock } from '../../lib/index.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
 import { type EtcdServer } from '../servers/etcd-server.ts';
 import { Clients, electionMs, shortLived, storedKeys, testedVersions, ttlMs } from './support/clients.ts';
@@ -33,7 +33,8 @@ for (const version of testedVersions) {
       await using cluster = await EtcdCluster.start({ version });
       await using clients = new Clients();
       const leader = await cluster.leader();
-      const [follower] = (await cluster.followers()) as [EtcdServer];
+      /* Of one answer: who is asked twice may name two leaders. */
+      const [follower] = cluster.members.filter((member) => member !== leader) as [EtcdServer];
       const observer = await clients.connect(leader.endpoint);
       /* They know the follower alone. */
       const request = { timeoutMs: 200, deadlineMs: 400 };
@@ -63,7 +64,7 @@ for (const version of testedVersions) {
           await theirs.release();
           const ours = await client.lock(name).acquire({ timeoutMs: goneWithinMs, waitForRecovery: true });
           t.true(ours.token > theirs.token);
-          await ours.release();
+          await released(ours);
         }
 
         await log.catchUp();
@@ -77,11 +78,8 @@ for (const version of testedVersions) {
         if (acquires + tries > 0) late.runs += 1;
       }
 
-      await log.catchUp();
-      const left = await storedKeys(leader, allLocks);
-      t.deepEqual(
-        left.filter(({ key }) => !EventLog.isMark(key)),
-        [],
+      await until('no key but the marks', async () =>
+        (await storedKeys(leader, allLocks)).every(({ key }) => EventLog.isMark(key)),
       );
       t.log(
         `${late.runs} of ${runs} runs had a request applied after its caller gave up: ` +
@@ -91,6 +89,15 @@ for (const version of testedVersions) {
       if (runs >= 20) t.true(late.runs > 0);
     },
   );
+}
+
+/** At the end of its short deadline a release goes on in the background, and nothing here depends on its answer. */
+async function released(held: HeldLock): Promise<void> {
+  try {
+    await held.release();
+  } catch (error) {
+    if (!(error instanceof OutcomeUnknownError)) throw error;
+  }
 }
 
 /** Pauses the follower, lets every kind of call give up on it, and lets it go on. */
