@@ -31,6 +31,17 @@ export class RpcCounts {
   }
 }
 
+/** Of how many streams the server has begun and not ended, by method. */
+export async function openStreams(server: EtcdServer): Promise<Map<string, number>> {
+  const open = new Map<string, number>();
+  for (const [sample, value] of await server.metrics()) {
+    const [, event, method] = /^grpc_server_(started|handled)_total\{.*grpc_method="([^"]+)"/.exec(sample) ?? [];
+    if (method === undefined) continue;
+    open.set(method, (open.get(method) ?? 0) + (event === 'started' ? value : -value));
+  }
+  return open;
+}
+
 async function samples(server: EtcdServer): Promise<Map<string, number>> {
   const metrics = await server.metrics();
   const counts = new Map<string, number>();
