@@ -10,22 +10,23 @@ import { until } from './support/until.ts';
 for (const version of testedVersions) {
   test(`etcd ${version}: a paused process has lost its lock when it wakes, and its guarded write is refused`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo(), session: { ttlMs } };
+    const options = { endpoints: server.endpoint, namespace: 'test', ...accessTo() };
     const counter = new GuardedCounter();
-    await using paused = await ClientProcess.start(options, counter);
+    await using paused = await ClientProcess.start({ ...options, session: { ttlMs } }, counter);
     await using next = await ClientProcess.start(options, counter);
 
     const first = await paused.call('acquire', 'a');
     t.is(await paused.call('read'), 0);
     const waiting = next.call('acquire', 'a');
-    const heldOnWaking = paused.call('heldAfterGap', ttlMs / 2);
-    await paused.spinning;
+    const heldOnWaking = paused.call('heldAfterBlock');
+    await paused.blocked;
     paused.pause();
 
     const second = await waiting;
     t.true(second > first);
     t.is(await next.call('read'), 0);
     await next.call('write', 1);
+    paused.unblock();
     paused.resume();
     t.false(await heldOnWaking);
     t.false(await paused.call('isHeld'));

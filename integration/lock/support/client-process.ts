@@ -22,17 +22,20 @@ export class ClientProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #counter: Counter | undefined;
   readonly #calls = new OpenCalls();
-  readonly #spinning: Promise<void>;
-  #noteSpinning: () => void = () => {};
+  readonly #blocked: Promise<void>;
+  #noteBlocked: () => void = () => {};
 
   private constructor(options: CoordinatorOptions, counter: Counter | undefined) {
     const script = fileURLToPath(new URL('./client.js', import.meta.url));
     this.#counter = counter;
     /* Bigints pass as they are. */
-    this.#child = fork(script, [JSON.stringify(options)], { serialization: 'advanced' });
+    this.#child = fork(script, [JSON.stringify(options)], {
+      serialization: 'advanced',
+      stdio: ['pipe', 'inherit', 'inherit', 'ipc'],
+    });
     killAtExit(this.#child);
-    this.#spinning = new Promise((resolve) => {
-      this.#noteSpinning = resolve;
+    this.#blocked = new Promise((resolve) => {
+      this.#noteBlocked = resolve;
     });
     this.#child.on('message', (message) => this.#receive(message as FromClient));
     this.#child.once('exit', () => this.#calls.settleAll(failureOf(new Error('The client process has ended.'))));
@@ -53,9 +56,14 @@ export class ClientProcess implements AsyncDisposable {
     return this.#calls.begin((id) => this.#send({ kind: 'command', id, command, args }));
   }
 
-  /** Resolves when the process has said that it keeps its event loop busy. */
-  get spinning(): Promise<void> {
-    return this.#spinning;
+  /** Resolves when the process has said that it blocks its event loop. */
+  get blocked(): Promise<void> {
+    return this.#blocked;
+  }
+
+  /** Ends that, as soon as the process runs. */
+  unblock(): void {
+    this.#child.stdin?.write('\n');
   }
 
   pause(): void {
@@ -85,8 +93,8 @@ export class ClientProcess implements AsyncDisposable {
       case 'question':
         this.#answer(message.id, message.question);
         break;
-      case 'spinning':
-        this.#noteSpinning();
+      case 'blocked':
+        this.#noteBlocked();
         break;
     }
   }

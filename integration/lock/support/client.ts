@@ -2,6 +2,7 @@
  * A worker in a process of its own. Its argument: the options of its coordinator, as JSON. It does what the test that started it
  * tells it over the channel, and reads and writes a counter that lives with that test.
  */
+import { readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCoordinator, type CoordinatorOptions, type HeldLock } from '../../../lib/index.ts';
 import {
@@ -33,15 +34,10 @@ const commands: ClientCommands = {
   read: () => ask({ kind: 'read', token: holding().token }),
   write: (value) => ask({ kind: 'write', token: holding().token, value }),
 
-  heldAfterGap(gapMs) {
-    /* From before saying so: the pause can come before that call returns. */
-    let last = performance.now();
-    send({ kind: 'spinning' });
-    for (;;) {
-      const now = performance.now();
-      if (now - last > gapMs) return holding().isHeld();
-      last = now;
-    }
+  heldAfterBlock() {
+    send({ kind: 'blocked' });
+    readSync(0, Buffer.alloc(1));
+    return holding().isHeld();
   },
 
   async increment(name, count) {

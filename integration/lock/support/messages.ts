@@ -10,10 +10,10 @@ export interface ClientCommands {
   read(): Promise<number>;
   write(value: number): Promise<void>;
   /**
-   * Blocks the event loop until time has jumped by `gapMs`, as it does in a process that was paused. Gives what `isHeld()` says
-   * then, before any timer, signal or answer could have told it.
+   * Says that it does so, and blocks the event loop until there is something to read on its standard input. Gives what `isHeld()` says then,
+   * before any timer, signal or answer could have told it.
    */
-  heldAfterGap(gapMs: number): boolean;
+  heldAfterBlock(): boolean;
   /** Increments the counter under the lock, `count` times as far as the counter has said so. */
   increment(name: string, count: number): Promise<Increments>;
 }
@@ -36,7 +36,7 @@ export type Question =
 export type FromClient =
   | { readonly kind: 'outcome'; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
-  | { readonly kind: 'spinning' };
+  | { readonly kind: 'blocked' };
 
 export type Outcome =
   | { readonly value: unknown }
