@@ -4,7 +4,7 @@ import { unpackToken } from '../../lib/index.ts';
 import { accessTo, userOf } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { ClientProcess } from './support/client-process.ts';
-import { Clients, storedKeys, testedVersions, ttlMs } from './support/clients.ts';
+import { Clients, storedKeys, testedVersions } from './support/clients.ts';
 import { until } from './support/until.ts';
 
 for (const version of testedVersions) {
@@ -16,7 +16,6 @@ for (const version of testedVersions) {
       endpoints: server.endpoint,
       namespace: 'test',
       ...accessTo(),
-      session: { ttlMs },
       instanceId: 'worker',
     });
     const token = await worker.call('acquire', 'a');
@@ -70,11 +69,14 @@ for (const version of testedVersions) {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
     const coordinator = await clients.connect(server.endpoint);
-    const etcdctl = server.spawnEtcdctl(['lock', '--ttl', '2', 'test/lock/a'], { user: userOf() });
+    const etcdctl = server.spawnEtcdctl(['lock', 'test/lock/a'], { user: userOf() });
     await once(etcdctl.stdout, 'data');
+    const [theirs] = await storedKeys(server, clients.prefix('a'));
     const waiting = coordinator.lock('a').acquire();
     await until('two keys in the queue', async () => (await storedKeys(server, clients.prefix('a'))).length === 2);
     etcdctl.kill('SIGKILL');
+    /* Which is sooner than by itself. */
+    await server.etcdctl(['lease', 'revoke', theirs!.key.slice(clients.prefix('a').length)]);
     const held = await waiting;
     t.true(held.isHeld());
     await held.release();

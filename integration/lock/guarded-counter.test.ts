@@ -63,7 +63,7 @@ for (const [version, count, pauses] of [
       t.is(counter.accepted.length, workers * count);
       t.true(counter.accepted.every((token, index) => index === 0 || token >= counter.accepted[index - 1]!));
       /* Otherwise the pauses have tested nothing. */
-      t.is(counter.refusals, pauses);
+      t.true(counter.refusals >= pauses, `${counter.refusals} for ${pauses} pauses`);
       t.log(`${counter.refusals} stale writes were refused`);
     },
   );
