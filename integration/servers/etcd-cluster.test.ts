@@ -1,30 +1,37 @@
 import test from 'ava';
+import { until } from '../lock/support/until.ts';
 import { backUp, restore, revisionOf } from './backup.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
+import { raftOf } from './gateway.ts';
 import { SlowDisk } from './slow-disk.ts';
 
 test('three members form one cluster with one leader', async (t) => {
   await using cluster = await EtcdCluster.start();
   t.is(cluster.endpoints.length, 3);
   const [first, , last] = cluster.members;
-  await first?.etcdctl(['put', 'shared', 'yes']);
+  await first?.insist(['put', 'shared', 'yes']);
   t.is(await last?.etcdctl(['get', 'shared', '--print-value-only']), 'yes\n');
   t.true(cluster.members.includes(await cluster.leader()));
-  t.true((await cluster.term()) > 0);
+  await until('a member to tell its term', async () => (await cluster.term()) > 0);
   t.is((await cluster.followers()).length, 2);
 });
 
 test('another member leads while the leader is paused, and the old one follows when it is back', async (t) => {
   await using cluster = await EtcdCluster.start();
   const deposed = await cluster.leader();
+  const { term } = await raftOf(deposed);
   deposed.pause();
   const next = await cluster.leader();
   t.not(next, deposed);
-  await next.etcdctl(['put', 'after', 'the pause']);
+  await next.insist(['put', 'after', 'the pause']);
 
   deposed.resume();
   await deposed.untilHealthy();
-  t.not(await cluster.leader(), deposed);
+  /* Of its own term it is the leader no more. In a later one it may well be elected again. */
+  await until('it to name the leader of a newer term', async () => {
+    const known = await raftOf(deposed);
+    return known.term > term && known.lead === (await raftOf(await cluster.leader())).id;
+  });
   t.is(await deposed.etcdctl(['get', 'after', '--print-value-only']), 'the pause\n');
 });
 
@@ -33,7 +40,7 @@ test('a cluster works on without one member, and takes it back after a restart',
   const leader = await cluster.leader();
   await leader.stop({ signal: 'SIGKILL' });
   const next = await cluster.leader();
-  await next.etcdctl(['put', 'alone', 'two']);
+  await next.insist(['put', 'alone', 'two']);
   await leader.restart();
   t.is(await leader.etcdctl(['get', 'alone', '--print-value-only']), 'two\n');
 });
@@ -44,7 +51,7 @@ test('a leader that is cut off from its peers is deposed, goes on serving what i
   cluster.partition(deposed);
   const next = await cluster.leader();
   t.not(next, deposed);
-  await next.etcdctl(['put', 'after', 'the cut']);
+  await next.insist(['put', 'after', 'the cut']);
   t.is(await deposed.etcdctl(['get', 'after', '--consistency', 's', '--print-value-only']), '');
   await t.throwsAsync(deposed.etcdctl(['--command-timeout', '500ms', 'get', 'after']));
 
@@ -59,10 +66,10 @@ test.serial('a leader is replaced by a member without data, which has everything
     extraArgs: ['--strict-reconfig-check=false'],
   });
   const member = await cluster.leader();
-  await member.etcdctl(['put', 'before', 'yes']);
+  await member.insist(['put', 'before', 'yes']);
   const { before, after } = await cluster.replace(member);
-  t.regex(before, /^[0-9a-f]{15,16}$/);
-  t.regex(after, /^[0-9a-f]{15,16}$/);
+  t.regex(before, /^[0-9a-f]{1,16}$/);
+  t.regex(after, /^[0-9a-f]{1,16}$/);
   t.not(after, before);
   t.is(await member.etcdctl(['get', 'before', '--print-value-only']), 'yes\n');
 });
@@ -70,15 +77,17 @@ test.serial('a leader is replaced by a member without data, which has everything
 test.serial('a cluster is upgraded member by member, and restored as a whole from a backup', async (t) => {
   await using cluster = await EtcdCluster.start({ version: '3.4', partitionable: true });
   const member = await cluster.leader();
-  await member.etcdctl(['put', 'kept', 'yes']);
+  await member.insist(['put', 'kept', 'yes']);
   for (const each of cluster.members) await each.upgrade('3.5.30');
   t.true(cluster.members.every(({ binaries }) => binaries.version.startsWith('3.5.')));
   t.is(await member.etcdctl(['get', 'kept', '--print-value-only']), 'yes\n');
 
+  const json = await member.insist(['get', 'kept', '--write-out', 'json']);
+  const { revision } = (JSON.parse(json) as { readonly header: { readonly revision: number } }).header;
   const file = await backUp(member);
   await member.insist(['put', 'lost', 'yes']);
   await restore(cluster.members, file);
-  t.is(await revisionOf(member, file), 2n);
+  t.is(await revisionOf(member, file), BigInt(revision));
   for (const each of cluster.members) {
     t.is(await each.insist(['get', '--prefix', '', '--print-value-only']), 'yes\n');
   }

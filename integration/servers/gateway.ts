@@ -4,8 +4,12 @@ import { request as requestHttps } from 'node:https';
 import { certificates } from './access.ts';
 import type { EtcdServer } from './etcd-server.ts';
 
+const RAFT_TIMEOUT_MS = 10_000;
+
 export interface GatewayOptions {
   readonly signal: AbortSignal;
+  /** @default 'POST' */
+  readonly method?: 'GET' | 'POST' | undefined;
   /** From {@link authenticate}. @default none */
   readonly token?: string | undefined;
 }
@@ -15,16 +19,16 @@ export async function ask(
   { endpoint, isRestricted }: EtcdServer,
   path: string,
   body: object,
-  { signal, token }: GatewayOptions,
+  { signal, method = 'POST', token }: GatewayOptions,
 ): Promise<IncomingMessage> {
   const headers = token === undefined ? {} : { authorization: token };
-  const options = { method: 'POST', headers, signal };
+  const options = { method, headers, signal };
   const request = isRestricted
     ? requestHttps(`${endpoint}${path}`, { ...options, ca: certificates?.ca, ...certificates?.nameless })
     : requestHttp(`${endpoint}${path}`, options);
   /* What breaks later breaks the answer. */
   request.on('error', () => {});
-  request.end(JSON.stringify(body));
+  request.end(method === 'GET' ? undefined : JSON.stringify(body));
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   return response;
 }
@@ -46,4 +50,25 @@ export async function authenticate(server: EtcdServer, user: string, signal: Abo
     { signal },
   );
   return token;
+}
+
+/** What a member's raft says of itself. It needs no peer for that. */
+export interface RaftState {
+  readonly id: string;
+  /** The newest that it knows of, or has begun itself. The status tells the term of the last entry that was applied instead. */
+  readonly term: number;
+  /** Whom it takes for the leader. */
+  readonly lead: string | undefined;
+}
+
+export async function raftOf(server: EtcdServer): Promise<RaftState> {
+  const options = { method: 'GET', signal: AbortSignal.timeout(RAFT_TIMEOUT_MS) } as const;
+  const variables = await answer<{ readonly 'raft.status': RaftState & { readonly lead: string } }>(
+    server,
+    '/debug/vars',
+    {},
+    options,
+  );
+  const { id, term, lead } = variables['raft.status'];
+  return { id, term, lead: lead === '0' ? undefined : lead };
 }

@@ -6,13 +6,13 @@ import { etcdVersions } from '../provision/etcd.ts';
 import { accessTo, ROOT } from './access.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
 import type { EtcdServer } from './etcd-server.ts';
-import { ask, authenticate } from './gateway.ts';
+import { ask, authenticate, raftOf } from './gateway.ts';
 
 const briefly = ['--command-timeout', '1s'];
 
-const put = (member: EtcdServer, value: string): Promise<string> => member.etcdctl(['put', 'test/key', value]);
-const renew = (member: EtcdServer, lease: string): Promise<string> =>
-  member.etcdctl([...briefly, 'lease', 'keep-alive', '--once', lease]);
+/* What the members say passes through this process. Where it is not heard in time they elect somebody, and a command fails. */
+const put = (member: EtcdServer, value: string): Promise<string> => member.insist(['put', 'test/key', value]);
+const renewal = (lease: string): readonly string[] => ['lease', 'keep-alive', '--once', lease];
 
 /** Answered by the member alone. */
 async function localValue(member: EtcdServer): Promise<string> {
@@ -36,19 +36,13 @@ async function healthy(cluster: EtcdCluster): Promise<void> {
   await Promise.all(cluster.members.map((member) => member.untilHealthy()));
 }
 
-interface Status {
-  readonly id: string | undefined;
-  /** Whom it takes for the leader. */
-  readonly leader: string | undefined;
-  /** Of the last entry that it has applied; every leader begins with one. */
-  readonly term: string | undefined;
-}
-
-/** From the text: the IDs are too large for numbers. */
-async function statusOf(member: EtcdServer): Promise<Status> {
-  const json = await member.etcdctl(['endpoint', 'status', '--write-out', 'json']);
-  const field = (name: string): string | undefined => new RegExp(`"${name}":(\\d+)`).exec(json)?.[1];
-  return { id: field('member_id'), leader: field('leader'), term: field('raftTerm') };
+/**
+ * A member that comes back with a newer term than all others deposes their leader. With pre-vote, it begins none that nobody voted for; of one
+ * that it has heard of, the others tell in a moment.
+ */
+async function hasRaisedNoTerm(cluster: EtcdCluster, member: EtcdServer): Promise<void> {
+  const { term } = await raftOf(member);
+  await until(`a term not before that of ${member.name}`, async () => (await cluster.term()) >= term);
 }
 
 /** A watch through etcd's JSON gateway, which, other than etcdctl's, does not ask to be ended when the leader is lost. */
@@ -96,12 +90,12 @@ for (const version of etcdVersions) {
       t.not(next, deposed);
       await put(next, 'after');
       await refusesAllButLocalReads(t, deposed, 'before');
+      await hasRaisedNoTerm(cluster, deposed);
 
       cluster.heal();
       await healthy(cluster);
       await knows(deposed, 'after');
-      t.is(await cluster.leader(), next, 'with pre-vote, a member that comes back deposes nobody');
-      t.is(await put(deposed, 'together'), 'OK\n');
+      await put(deposed, 'together');
     },
   );
 
@@ -119,13 +113,13 @@ for (const version of etcdVersions) {
       await knows(follower, 'before');
       using reports = await ProgressReports.of(follower);
       await reports.further(2);
-      const granted = await other.etcdctl(['lease', 'grant', '60']);
+      const granted = await other.insist(['lease', 'grant', '60']);
       const lease = /lease (\w+) granted/.exec(granted)?.[1] ?? '';
-      await renew(follower, lease);
+      t.regex(await follower.insist(renewal(lease)), /keepalived/);
 
       cluster.partition(follower);
       /* As long as it knows a leader it asks that one, by a request that does not say who asks. */
-      await t.throwsAsync(renew(follower, lease), undefined, 'a renewal');
+      await t.throwsAsync(follower.etcdctl([...briefly, ...renewal(lease)]), undefined, 'a renewal');
       await put(other, 'after');
       await refusesAllButLocalReads(t, follower, 'before');
       await reports.further(5);
@@ -133,7 +127,7 @@ for (const version of etcdVersions) {
       cluster.heal();
       await healthy(cluster);
       await knows(follower, 'after');
-      t.regex(await renew(follower, lease), /keepalived/);
+      t.regex(await follower.insist(renewal(lease)), /keepalived/);
     },
   );
 
@@ -143,32 +137,29 @@ for (const version of etcdVersions) {
     const [follower] = (await cluster.followers()) as [EtcdServer];
     await put(leader, 'before');
     await knows(follower, 'before');
-    const { term } = await statusOf(leader);
 
     cluster.partition(follower, { direction: 'inbound' });
     await put(leader, 'after');
     await refusesAllButLocalReads(t, follower, 'before');
-    t.is(await cluster.leader(), leader);
-    t.is((await statusOf(leader)).term, term);
+    await hasRaisedNoTerm(cluster, follower);
     cluster.heal();
     await healthy(cluster);
     await knows(follower, 'after');
-    t.is((await statusOf(leader)).term, term);
   });
 
   test.serial(`etcd ${version}: a follower that nobody hears follows, and can ask for nothing`, async (t) => {
-    await using cluster = await EtcdCluster.start({ version, partitionable: true });
+    /* A leader that is new sends nothing before it has been answered, so none is to be elected. */
+    await using cluster = await EtcdCluster.start({ version, fastElections: false, partitionable: true });
     const leader = await cluster.leader();
     const [follower] = (await cluster.followers()) as [EtcdServer];
-    const { term } = await statusOf(leader);
     cluster.partition(follower, { direction: 'outbound' });
     await put(leader, 'after');
     await knows(follower, 'after');
     await refusesAllButLocalReads(t, follower, 'after');
-    t.is((await statusOf(leader)).term, term);
+    await hasRaisedNoTerm(cluster, follower);
     cluster.heal();
     await healthy(cluster);
-    t.is(await put(follower, 'heard'), 'OK\n');
+    await put(follower, 'heard');
   });
 
   for (const direction of ['inbound', 'outbound'] as const) {
@@ -181,8 +172,10 @@ for (const version of etcdVersions) {
       await put(next, 'after');
       await refusesAllButLocalReads(t, deposed, '');
       /* What the directions differ in is whether it hears of that. What was written it is sent only when it answers. */
-      const leader = direction === 'outbound' ? (await statusOf(next)).id : undefined;
-      t.is((await statusOf(deposed)).leader, leader);
+      await until('it to know whom it can know', async () => {
+        const leader = direction === 'outbound' ? (await raftOf(await cluster.leader())).id : undefined;
+        return (await raftOf(deposed)).lead === leader;
+      });
       cluster.heal();
       await healthy(cluster);
       await knows(deposed, 'after');
