@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { until } from '../lock/support/until.ts';
 import { etcdVersions } from '../provision/etcd.ts';
 import { EtcdServer, parseMetrics } from './etcd-server.ts';
 
@@ -67,12 +68,16 @@ test('started RPCs are counted by method', async (t) => {
 test('an etcdctl that goes on can be spawned beside the server', async (t) => {
   await using server = await EtcdServer.start();
   const watcher = server.spawnEtcdctl(['watch', 'seen']);
-  const chunks = watcher.stdout.setEncoding('utf8')[Symbol.asyncIterator]() as AsyncIterator<string>;
-  const first = chunks.next();
+  let printed = '';
+  watcher.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text;
+  });
   // The watch is there when the server counts it.
   while ((await server.metrics()).get('etcd_debugging_mvcc_watcher_total') !== 1) await sleep(20);
   await server.etcdctl(['put', 'seen', 'now']);
-  t.is((await first).value, 'PUT\nseen\nnow\n');
+  /* It prints each line by itself. */
+  await until('the whole event', () => printed.includes('now\n'));
+  t.is(printed, 'PUT\nseen\nnow\n');
   watcher.kill();
 });
 
