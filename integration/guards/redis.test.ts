@@ -3,7 +3,7 @@ import test from 'ava';
 import { Cluster, Redis } from 'ioredis';
 import { createClient, createClientPool, createCluster } from 'redis';
 import { OutcomeUnknownError, StaleTokenError } from '../../lib/errors.ts';
-import { redisGuard, type RedisClient } from '../../lib/guards/redis.ts';
+import { redisGuard, type RedisClient, type RedisGuard, type RedisGuardOptions } from '../../lib/guards/redis.ts';
 import { RedisServer } from '../servers/redis-server.ts';
 import { SilentProxy } from './silent-proxy.ts';
 
@@ -27,6 +27,11 @@ test.after.always(async () => {
   await server?.[Symbol.asyncDispose]();
   await cluster?.[Symbol.asyncDispose]();
 });
+
+/** All these clients connect at once, and share the processors. Only where time is the matter is it to be short. */
+function guardOn(redis: RedisClient, options: RedisGuardOptions = {}): RedisGuard {
+  return redisGuard(redis, { timeoutMs: 30_000, ...options });
+}
 
 function openIoredis(url: string): Redis {
   const redis = new Redis(url);
@@ -71,8 +76,8 @@ async function open(name: keyof typeof clients): Promise<RedisClient> {
 
 for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
   test(`${name}: a lost update is prevented, since the successor's read shuts out the older holder`, async (t) => {
-    const older = redisGuard(await open(name));
-    const newer = redisGuard(await open(name));
+    const older = guardOn(await open(name));
+    const newer = guardOn(await open(name));
     const resource = `lost by ${name}`;
     t.is(await older.get(resource, 1n), undefined);
     await older.set(resource, 'of older', 1n);
@@ -87,7 +92,7 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
   });
 
   test(`${name}: tokens compare as integers of 64 bits, not as doubles and not as text`, async (t) => {
-    const guard = redisGuard(await open(name));
+    const guard = guardOn(await open(name));
     const ascending = [1n, 9n, 10n, 99n, 100n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 60n, 2n ** 60n + 1n, 2n ** 63n - 1n];
     for (const [index, token] of ascending.entries()) {
       const resource = `order ${index} by ${name}`;
@@ -101,7 +106,7 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
   });
 
   test(`${name}: a script runs after the check, with keys and arguments of its own`, async (t) => {
-    const guard = redisGuard(await open(name));
+    const guard = guardOn(await open(name));
     const resource = `script} by {${name}`;
     const key = guard.keys(resource).value;
     const script = `
@@ -116,7 +121,7 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
   });
 
   test(`${name}: a script with an idempotency key runs once, and what it returned is remembered`, async (t) => {
-    const guard = redisGuard(await open(name));
+    const guard = guardOn(await open(name));
     const resource = `once by ${name}`;
     const keys = [guard.keys(resource).value];
     const run = (token: bigint, idempotencyKey: string, script: string) =>
@@ -136,7 +141,7 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
   });
 
   test(`${name}: an error of the script is the client's own, and no unknown outcome`, async (t) => {
-    const guard = redisGuard(await open(name));
+    const guard = guardOn(await open(name));
     const resource = `error by ${name}`;
     await t.throwsAsync(guard.run(resource, 1n, "return redis.error_reply('BROKEN by the script')"), {
       message: /BROKEN/,
@@ -149,7 +154,7 @@ for (const name of Object.keys(clients) as (keyof typeof clients)[]) {
 }
 
 test('what is under the key of a fence and no token refuses everything', async (t) => {
-  const guard = redisGuard(direct);
+  const guard = guardOn(direct);
   for (const [index, content] of ['', '0', '01', '-1', '1.5', '1e3', 'x', '99999999999999999999'].entries()) {
     await direct.set(guard.keys(`corrupt ${index}`).fence, content);
     await t.throwsAsync(guard.set(`corrupt ${index}`, 'x', 2n ** 62n), { message: /no fencing token/ });
@@ -160,7 +165,7 @@ test('what is under the key of a fence and no token refuses everything', async (
 });
 
 test('a value is text of any length and content', async (t) => {
-  const guard = redisGuard(direct);
+  const guard = guardOn(direct);
   for (const value of ['', 'é🔒\0\r\n', 'x'.repeat(1_000_000)]) {
     await guard.set('text', value, 1n);
     t.is(await guard.get('text', 1n), value);
@@ -168,30 +173,30 @@ test('a value is text of any length and content', async (t) => {
 });
 
 test('guards with different prefixes do not see each other, and a fence never expires', async (t) => {
-  await redisGuard(direct, { prefix: 'a:' }).check('prefix', 2n);
-  await t.notThrowsAsync(redisGuard(direct, { prefix: 'b:' }).check('prefix', 1n));
-  const { fence } = redisGuard(direct, { prefix: 'a:' }).keys('prefix');
+  await guardOn(direct, { prefix: 'a:' }).check('prefix', 2n);
+  await t.notThrowsAsync(guardOn(direct, { prefix: 'b:' }).check('prefix', 1n));
+  const { fence } = guardOn(direct, { prefix: 'a:' }).keys('prefix');
   await direct.expire(fence, 1_000);
-  await redisGuard(direct, { prefix: 'a:' }).check('prefix', 3n);
+  await guardOn(direct, { prefix: 'a:' }).check('prefix', 3n);
   t.is(await direct.ttl(fence), -1);
 });
 
 test('tokens presented from many connections leave the greatest, with its value', async (t) => {
   const base = 2n ** 60n;
   const connections = Array.from({ length: 10 }, async (_, connection) => {
-    const guard = redisGuard(await open(connection % 2 === 0 ? 'ioredis' : 'node-redis'));
+    const guard = guardOn(await open(connection % 2 === 0 ? 'ioredis' : 'node-redis'));
     const tokens = Array.from({ length: 50 }, (_, index) => base + BigInt(((index * 10 + connection) * 7919) % 500));
     return await Promise.allSettled(tokens.map((token) => guard.set('many', token.toString(), token)));
   });
   const outcomes = (await Promise.all(connections)).flat();
   for (const outcome of outcomes) t.true(outcome.status === 'fulfilled' || outcome.reason instanceof StaleTokenError);
   const greatest = (base + 499n).toString();
-  t.is(await direct.get(redisGuard(direct).keys('many').fence), greatest);
-  t.is(await direct.get(redisGuard(direct).keys('many').value), greatest);
+  t.is(await direct.get(guardOn(direct).keys('many').fence), greatest);
+  t.is(await direct.get(guardOn(direct).keys('many').value), greatest);
 });
 
 test.serial('a fence survives a kill of a Redis that keeps an append-only file', async (t) => {
-  const guard = redisGuard(direct, { timeoutMs: 10_000 });
+  const guard = guardOn(direct);
   await guard.set('survives', 'of newer', 2n);
   await server.restart({ signal: 'SIGKILL' });
   await t.throwsAsync(guard.set('survives', 'too late', 1n), { instanceOf: StaleTokenError });
@@ -199,7 +204,7 @@ test.serial('a fence survives a kill of a Redis that keeps an append-only file',
 });
 
 test.serial('the documented limit: a Redis that forgot the fence accepts an older holder', async (t) => {
-  const guard = redisGuard(direct);
+  const guard = guardOn(direct);
   await guard.check('forgot', 2n);
   await direct.del(guard.keys('forgot').fence);
   await t.notThrowsAsync(guard.check('forgot', 1n));
@@ -210,15 +215,15 @@ for (const name of ['ioredis', 'node-redis'] as const) {
     `${name}: a write to a Redis that is paused is an unknown outcome in time, and is applied later`,
     async (t) => {
       const redis = await (clients[name] as () => Promise<RedisClient>)();
-      const guard = redisGuard(redis, { timeoutMs: 300 });
-      await guard.check(`paused ${name}`, 1n);
+      await guardOn(redis).check(`paused ${name}`, 1n);
+      const guard = guardOn(redis, { timeoutMs: 300 });
       server.pause();
       try {
         await t.throwsAsync(guard.set(`paused ${name}`, 'late', 1n), { instanceOf: OutcomeUnknownError });
       } finally {
         server.resume();
       }
-      t.is(await redisGuard(direct).get(`paused ${name}`, 1n), 'late');
+      t.is(await guardOn(direct).get(`paused ${name}`, 1n), 'late');
     },
   );
 
@@ -227,7 +232,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
     async (t) => {
       await using proxy = await SilentProxy.start(server.port);
       const { redis, close } = await openThrough(name, proxy);
-      const guard = redisGuard(redis);
+      const guard = guardOn(redis);
       const resource = `cut ${name}`;
       await guard.check(resource, 1n);
 
@@ -235,7 +240,7 @@ for (const name of ['ioredis', 'node-redis'] as const) {
       proxy.dropAnswers();
       const write = guard.set(resource, 'of older', 1n);
       while ((await direct.get(guard.keys(resource).value)) === null) await sleep(5);
-      await redisGuard(direct).check(resource, 2n);
+      await guardOn(direct).check(resource, 2n);
       proxy.heal();
       proxy.cut();
       // ioredis sends the write again and is refused: to say "nothing was written" would be wrong.

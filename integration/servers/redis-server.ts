@@ -60,7 +60,7 @@ export class RedisServer implements AsyncDisposable {
   }
 
   pause(): void {
-    this.#process.signal('SIGSTOP');
+    this.#process.pause();
   }
 
   resume(): void {
