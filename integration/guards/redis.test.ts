@@ -4,6 +4,8 @@ import { Cluster, Redis } from 'ioredis';
 import { createClient, createClientPool, createCluster } from 'redis';
 import { OutcomeUnknownError, StaleTokenError } from '../../lib/errors.ts';
 import { redisGuard, type RedisClient, type RedisGuard, type RedisGuardOptions } from '../../lib/guards/redis.ts';
+import { until } from '../lock/support/until.ts';
+import { freePorts } from '../servers/free-ports.ts';
 import { RedisServer } from '../servers/redis-server.ts';
 import { SilentProxy } from './silent-proxy.ts';
 
@@ -252,6 +254,18 @@ for (const name of ['ioredis', 'node-redis'] as const) {
     },
   );
 }
+
+test('ioredis: a call that waited for a connection is refused as any other, however often none was made', async (t) => {
+  await guardOn(direct).check('waited', 2n);
+  const [port] = (await freePorts(1)) as [number];
+  const redis = openIoredis(`redis://127.0.0.1:${port}`);
+  let failures = 0;
+  redis.on('close', () => (failures += 1));
+  const refused = t.throwsAsync(guardOn(redis).set('waited', 'too late', 1n), { instanceOf: StaleTokenError });
+  await until('two connections that are refused', () => failures >= 2);
+  await using _proxy = await SilentProxy.start(server.port, port);
+  await refused;
+});
 
 async function openThrough(
   name: 'ioredis' | 'node-redis',

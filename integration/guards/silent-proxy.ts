@@ -13,9 +13,10 @@ export class SilentProxy implements AsyncDisposable {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  static async start(targetPort: number): Promise<SilentProxy> {
+  /** `port` is its own. @default any that is free */
+  static async start(targetPort: number, port = 0): Promise<SilentProxy> {
     const server = createServer();
-    server.listen(0, '127.0.0.1');
+    server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     const proxy = new SilentProxy(server);
     server.on('connection', (client) => proxy.#join(client, connect(targetPort, '127.0.0.1')));

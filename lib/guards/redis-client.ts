@@ -57,16 +57,28 @@ export function isUnsent(error: unknown): boolean {
 
 const closings = new WeakMap<object, { count: number }>();
 
+/** What ioredis calls the states in which it has no connection to send over. Another client may not tell. */
+const UNREADY = new Set(['wait', 'connecting', 'connect', 'close', 'reconnecting', 'end']);
+
 /**
- * How often the connection of this client was closed so far, as far as it tells. ioredis sends a command again when it was not
- * answered before that (`autoResendUnfulfilledCommands`), and then the answer is not that of the first time.
+ * How often a connection over which this client sent was closed so far, as far as it tells. ioredis sends a command again when it was not
+ * answered before that (`autoResendUnfulfilledCommands`), and then the answer is not that of the first time. It tells that it has closed
+ * a connection that was never made, too: nothing was sent over that.
  */
 export function closingsOf(redis: RedisClient): number {
   let counted = closings.get(redis);
   if (counted === undefined) {
     const counter = { count: 0 };
     if (!isNodeRedis(redis) && 'on' in redis && typeof redis.on === 'function') {
-      Reflect.apply(redis.on, redis, ['close', () => (counter.count += 1)]);
+      let isReady = !UNREADY.has(String(Reflect.get(redis, 'status')));
+      Reflect.apply(redis.on, redis, ['ready', () => (isReady = true)]);
+      Reflect.apply(redis.on, redis, [
+        'close',
+        () => {
+          if (isReady) counter.count += 1;
+          isReady = false;
+        },
+      ]);
     }
     closings.set(redis, counter);
     counted = counter;
