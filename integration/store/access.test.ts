@@ -10,7 +10,7 @@ import { addUsers, askWhoIsThere, ROOT } from '../servers/access.ts';
 import { backUp, restore } from '../servers/backup.ts';
 import { CertificateAuthority } from '../servers/certificates.ts';
 import { EtcdServer, type EtcdServerOptions } from '../servers/etcd-server.ts';
-import { newLease, putting, verdictOf, Watching } from './probe.ts';
+import { newLease, opened, putting, verdictOf, Watching } from './probe.ts';
 
 const options = { timeoutMs: 5_000 };
 const root = ['--user', ROOT];
@@ -156,22 +156,6 @@ test('to a client with a certificate, which etcd takes for a user by its name, i
   t.is((await verdictOf(store.transact(putting('other'), options))).result, 'denied permanent');
   await store.close();
 });
-
-/** A watch that is accepted, once there is a connection. It must not be given up for want of an answer before that. */
-async function opened(watch: () => Watching): Promise<Watching> {
-  for (;;) {
-    const watching = watch();
-    const isOpen = await watching
-      .until(({ batches }) => batches.length > 0)
-      .then(
-        () => true,
-        () => false,
-      );
-    if (isOpen) return watching;
-    const { error } = await watching.ended;
-    if (error?.reason !== 'unreachable') throw new Error('The watch was given up', { cause: error });
-  }
-}
 
 for (const version of testedVersions) {
   test(`etcd ${version}: a token from before a restore, with which calls are not refused but left to wait, is renewed`, async (t) => {

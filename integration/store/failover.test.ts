@@ -4,11 +4,17 @@ import { systemRuntime } from '../../lib/runtime/runtime.ts';
 import { createEtcdStore } from '../../lib/store/etcd/etcd-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import { until } from '../lock/support/until.ts';
 import { accessTo } from '../servers/access.ts';
 import { EtcdCluster } from '../servers/etcd-cluster.ts';
-import { newLease, putting, verdictOf, Watching, type Verdict } from './probe.ts';
+import type { EtcdServer } from '../servers/etcd-server.ts';
+import { raftOf } from '../servers/gateway.ts';
+import { newLease, opened, putting, verdictOf, Watching, type Verdict } from './probe.ts';
 
 const options = { timeoutMs: 2_000 };
+
+/** Of a read, a silent member takes half. The other half is for the next, also on a busy machine. */
+const patient = { timeoutMs: 6_000 };
 
 /** Servers that have just started share the processors with everything else that starts. */
 const firstContact = { timeoutMs: 15_000 };
@@ -57,7 +63,7 @@ const failures = (verdicts: readonly Verdict[]): string[] =>
 async function warmUp(t: ExecutionContext, store: Store): Promise<bigint> {
   const lease = newLease();
   t.is((await verdictOf(store.grant(lease, 60_000, firstContact))).result, 'ok');
-  t.is((await verdictOf(store.renew(lease, options))).result, 'ok');
+  t.is((await verdictOf(store.renew(lease, firstContact))).result, 'ok');
   return lease;
 }
 
@@ -65,10 +71,13 @@ test('reads and renewals go on without one failure when the member in use is ref
   await using proxied = await ProxiedCluster.start();
   const store = proxied.connect();
   const lease = await warmUp(t, store);
-  const load = async (): Promise<string[]> => [
-    ...failures(await repeatedly(20, () => store.range({ key: 'test/a' }, options))),
-    ...failures(await repeatedly(5, () => store.renew(lease, options))),
-  ];
+  const load = async (): Promise<string[]> => {
+    const verdicts = await Promise.all([
+      repeatedly(20, () => store.range({ key: 'test/a' }, patient)),
+      repeatedly(5, () => store.renew(lease, patient)),
+    ]);
+    return failures(verdicts.flat());
+  };
   t.deepEqual(await load(), []);
 
   for (const fault of ['cut', 'blackhole', 'dropResponses', 'dropRequests'] as const) {
@@ -87,7 +96,7 @@ test('a write goes on to another member if it was never sent, and only then', as
   const [first, second] = proxied.proxies as [FaultProxy, FaultProxy, FaultProxy];
   first.cut();
   second.blackhole();
-  t.is((await verdictOf(fresh.transact(putting('test/fresh'), { timeoutMs: 3_000 }))).result, 'ok');
+  t.is((await verdictOf(fresh.transact(putting('test/fresh'), firstContact))).result, 'ok');
   first.heal();
   second.heal();
   await fresh.close();
@@ -98,12 +107,14 @@ test('a write goes on to another member if it was never sent, and only then', as
   const [current] = inUse(proxied) as [FaultProxy];
   current.dropResponses();
   t.is((await verdictOf(store.transact(putting('test/sent'), options))).result, 'timeout unknown');
-  t.is((await verdictOf(store.transact(putting('test/next'), options))).result, 'ok');
+  t.is((await verdictOf(store.transact(putting('test/next'), firstContact))).result, 'ok');
   current.heal();
-  t.deepEqual(
-    (await store.range({ key: 'test/sent' }, options)).entries.map(({ version }) => version),
-    [1n],
+  /* The member that took it may be slower than the other one. */
+  const sent = await until(
+    'the write that was sent',
+    async () => (await store.range({ key: 'test/sent' }, patient)).entries[0],
   );
+  t.is(sent?.version, 1n);
   await store.close();
 });
 
@@ -113,9 +124,9 @@ test('a stopped follower costs reads at most half of their time, once', async (t
   const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints, ...accessTo() });
   await store.range({ key: 'test/a' }, firstContact);
   follower?.pause();
-  const verdicts = await repeatedly(50, () => store.range({ key: 'test/a' }, options));
+  const verdicts = await repeatedly(50, () => store.range({ key: 'test/a' }, patient));
   t.deepEqual(failures(verdicts), []);
-  t.true(verdicts.filter(({ tookMs }) => tookMs > 500).length <= 1, 'it is met once');
+  t.true(verdicts.filter(({ tookMs }) => tookMs >= patient.timeoutMs / 2).length <= 1, 'it is met once');
   follower?.resume();
   await store.close();
 });
@@ -123,23 +134,28 @@ test('a stopped follower costs reads at most half of their time, once', async (t
 test('a member that has lost the cluster refuses, and its clients go on to the others', async (t) => {
   await using cluster = await EtcdCluster.start();
   const { members } = cluster;
-  const store = createEtcdStore(systemRuntime(), { endpoints: [members[0]?.endpoint ?? ''], ...accessTo() });
+  const [lonely] = members as [EtcdServer];
+  const store = createEtcdStore(systemRuntime(), { endpoints: [lonely.endpoint], ...accessTo() });
   const { revision } = await store.range({ key: 'test/nothing' }, firstContact);
-  const watching = new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n });
-  await watching.until(({ batches }) => batches.length > 0);
+  const watching = await opened(
+    () => new Watching(store, { span: { prefix: 'test/w/' }, fromRevision: revision + 1n }),
+  );
   for (const other of members.slice(1)) other.pause();
 
   /* The watch would be silent for ever, were it not for "hasleader". */
   const ended = await watching.ended;
   t.is(ended.result, 'unreachable transient');
   t.regex(ended.error?.message ?? '', /no leader/);
+  await until('it to know no leader', async () => (await raftOf(lonely)).lead === undefined);
   const refused = await verdictOf(store.transact(putting('test/alone'), options));
   t.is(refused.result, 'unreachable transient', refused.error?.message);
 
   for (const other of members.slice(1)) other.resume();
-  await cluster.leader();
-  await cluster.members[0]?.untilHealthy();
-  t.is((await verdictOf(store.transact(putting('test/together'), options))).result, 'ok');
+  /* Those that were away may have their leader elected more than once. */
+  await until(
+    'a write',
+    async () => (await verdictOf(store.transact(putting('test/together'), options))).result === 'ok',
+  );
   await store.close();
 });
 
@@ -162,13 +178,14 @@ test('a watch that breaks begins anew at another member', async (t) => {
 });
 
 test('writes go on when the leader dies', async (t) => {
-  await using cluster = await EtcdCluster.start();
+  /* Nobody but by that: it is the first leader whose writes have to succeed at once. */
+  await using cluster = await EtcdCluster.start({ fastElections: false });
   const store = createEtcdStore(systemRuntime(), { endpoints: cluster.endpoints, ...accessTo() });
   await store.transact(putting('test/before'), firstContact);
   const leader = await cluster.leader();
   await leader.stop({ signal: 'SIGKILL' });
   let verdict = await verdictOf(store.transact(putting('test/after'), options));
   while (verdict.result !== 'ok') verdict = await verdictOf(store.transact(putting('test/after'), options));
-  t.is((await store.range({ key: 'test/after' }, options)).entries.length, 1);
+  t.is((await store.range({ key: 'test/after' }, patient)).entries.length, 1);
   await store.close();
 });

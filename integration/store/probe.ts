@@ -114,3 +114,19 @@ export class Watching {
     this.#listeners.clear();
   }
 }
+
+/** A watch that is accepted, once there is a connection. It must not be given up for want of an answer before that. */
+export async function opened(watch: () => Watching): Promise<Watching> {
+  for (;;) {
+    const watching = watch();
+    const isOpen = await watching
+      .until(({ batches }) => batches.length > 0)
+      .then(
+        () => true,
+        () => false,
+      );
+    if (isOpen) return watching;
+    const { error } = await watching.ended;
+    if (error?.reason !== 'unreachable') throw new Error('The watch was given up', { cause: error });
+  }
+}
