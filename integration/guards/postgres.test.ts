@@ -12,6 +12,7 @@ import {
   StaleTokenError,
 } from '../../lib/errors.ts';
 import { postgresGuard } from '../../lib/guards/postgres.ts';
+import { until } from '../lock/support/until.ts';
 import { PostgresServer } from '../servers/postgres-server.ts';
 import { killAtExit } from '../servers/server-process.ts';
 import { SilentProxy } from './silent-proxy.ts';
@@ -301,11 +302,16 @@ test('a check outside a transaction is refused, since nothing would hold the row
 
 test.serial('a successor that waits for the row sees what its predecessor wrote', async (t) => {
   await newCounter('waits');
+  const steps = new EventEmitter();
   const predecessor = guard.transaction(pool, 'waits', 1n, async (tx) => {
-    await sleep(200);
+    steps.emit('locked');
+    await until('a successor that waits', async () => {
+      const { rowCount } = await pool.query('select from pg_locks where not granted');
+      return rowCount === 1;
+    });
     await setCount(tx, 'waits', 41);
   });
-  await sleep(50);
+  await once(steps, 'locked');
   const seen = await guard.transaction(pool, 'waits', 2n, (tx) => countOf('waits', tx));
   await predecessor;
   t.is(seen, 41);
@@ -350,7 +356,7 @@ for (const [mode, version] of [
     const take = (tx: PoolClient): Promise<unknown> => tx.query("update paused set writer = 'newer'");
     await guard.transaction(pool, 'paused', 2n, take, { deadlineMs: 15_000 });
     t.log(
-      `the successor waited ${Math.round(performance.now() - startedAt)} ms for a holder with 1,500 ms of validity`,
+      `the successor waited ${Math.round(performance.now() - startedAt)} ms for a holder with 2,500 ms of validity`,
     );
 
     holder.kill('SIGCONT');
@@ -375,18 +381,14 @@ test('a connection that the server ends during the work is an error of the call 
 test.serial('an unanswered COMMIT is an unknown outcome, and here it was applied', async (t) => {
   await newCounter('unanswered');
   await withProxy(async (proxy, far) => {
-    const call = guard.transaction(
-      far,
-      'unanswered',
-      1n,
-      async (tx) => {
-        await setCount(tx, 'unanswered', 1);
-        proxy.dropAnswers();
-      },
-      { deadlineMs: 500 },
-    );
-    await t.throwsAsync(call, { instanceOf: OutcomeUnknownError });
-    t.is(await countOf('unanswered'), 1);
+    const call = guard.transaction(far, 'unanswered', 1n, async (tx) => {
+      await setCount(tx, 'unanswered', 1);
+      proxy.dropAnswers();
+    });
+    const unknown = t.throwsAsync(call, { instanceOf: OutcomeUnknownError });
+    await until('the write', async () => (await countOf('unanswered')) === 1);
+    proxy.cut();
+    await unknown;
   });
 });
 
@@ -406,9 +408,12 @@ test.serial('an unanswered COMMIT of work with an idempotency key is answered by
           if (by === far) dropAnswersAtCommit(tx, proxy);
           return count;
         },
-        { deadlineMs: 1_000, idempotencyKey: 'raise' },
+        { idempotencyKey: 'raise' },
       );
-    await t.throwsAsync(attempt(far), { instanceOf: OutcomeUnknownError });
+    const unknown = t.throwsAsync(attempt(far), { instanceOf: OutcomeUnknownError });
+    await until('the write', async () => (await countOf('repeated')) === 1);
+    proxy.cut();
+    await unknown;
     t.is(await attempt(pool), 1);
     t.is(done, 1);
     t.is(await countOf('repeated'), 1);
@@ -432,10 +437,11 @@ test.serial(
           await setCount(tx, 'never arrived', 1);
           proxy.blackhole();
         },
-        { deadlineMs: 500 },
+        /* It has to come to COMMIT in that, and is waited for. */
+        { deadlineMs: 3_000 },
       );
       await t.throwsAsync(call, { instanceOf: OutcomeUnknownError });
-      await t.notThrowsAsync(guard.transaction(pool, 'never arrived', 2n, () => undefined, { deadlineMs: 5_000 }));
+      await t.notThrowsAsync(guard.transaction(pool, 'never arrived', 2n, () => undefined));
       t.is(await countOf('never arrived'), 0);
     });
   },
