@@ -49,6 +49,7 @@ for (const [version, unary] of [
           prefix: `test/contract-${unary}/${index}/`,
           newLease: () => randomBytes(8).readBigUInt64BE() >> 1n,
           pass: (durationMs) => sleep(durationMs),
+          now: () => performance.now(),
           compact: async (revision) => {
             await server.etcdctl(['compact', String(revision)]);
           },

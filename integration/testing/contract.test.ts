@@ -21,6 +21,7 @@ for (const version of ['3.4.23', '3.5.30']) {
           prefix: `contract/${index}/`,
           newLease: () => randomBytes(8).readBigUInt64BE() >> 1n,
           pass: (durationMs) => sleep(durationMs),
+          now: () => performance.now(),
           compact: async (revision) => etcd.compact(revision),
           connect: async () => connect(),
         });

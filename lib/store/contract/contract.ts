@@ -25,6 +25,8 @@ export interface ContractWorld {
   readonly newLease: () => bigint;
   /** Lets so much time pass, really or virtually. */
   readonly pass: (durationMs: number) => Promise<void>;
+  /** The same time, in milliseconds. Only the difference of two means anything. */
+  readonly now: () => number;
   /** Compacts the store's history, as an operator does it. */
   readonly compact: (revision: bigint) => Promise<void>;
   /** Another client of the same store, which the case may close. */

@@ -21,6 +21,7 @@ for (const [network, { latencyMs, catchUpMs }] of Object.entries(networks)) {
         prefix: 'contract/',
         newLease: () => (leases += 1n),
         pass: (durationMs) => sleep(runtime.clock, durationMs),
+        now: () => runtime.clock.now().monotonicMs,
         compact: async (revision) => cluster.compact(revision),
         connect: async () => cluster.connect({ latencyMs }),
       });
