@@ -12,8 +12,11 @@ const run = promisify(execFile);
 /** Far above what a process needs to start and end on a busy machine, and far below any timeout in the store. */
 const patienceMs = 20_000;
 
-/** Runs `script` in a process of its own, with a `store` of these options. Rejects if the process does not end by itself. */
-async function process(options: EtcdStoreOptions, script: string): Promise<string> {
+/**
+ * Runs `script` in a process of its own, with a `store` of these options. Rejects if the process does not end by itself. `spoken` is called
+ * when it has printed something.
+ */
+async function process(options: EtcdStoreOptions, script: string, spoken: () => void = () => {}): Promise<string> {
   const lib = (file: string): string => JSON.stringify(new URL(`../../lib/${file}`, import.meta.url).href);
   const source = `
     const { createEtcdStore } = await import(${lib('store/etcd/etcd-store.js')});
@@ -21,10 +24,12 @@ async function process(options: EtcdStoreOptions, script: string): Promise<strin
     const store = createEtcdStore(systemRuntime(), ${JSON.stringify(options)});
     const reason = (error) => error.reason;
     ${script}`;
-  const { stdout } = await run(globalThis.process.execPath, ['--input-type=module', '--eval', source], {
+  const running = run(globalThis.process.execPath, ['--input-type=module', '--eval', source], {
     timeout: patienceMs,
     killSignal: 'SIGKILL',
   });
+  running.child.stdout?.once('data', spoken);
+  const { stdout } = await running;
   return stdout.trim();
 }
 
@@ -57,7 +62,7 @@ test('a process ends once its store is closed, with calls, renewals and watches 
 test('a process ends once its store is closed, though nothing answers', async (t) => {
   await using server = await EtcdServer.start();
   await using proxy = await FaultProxy.start(server.endpoint);
-  const working = process(
+  const working = await process(
     { endpoints: [proxy.endpoint], ...accessTo() },
     `${busy}
     console.log('ready');
@@ -66,10 +71,9 @@ test('a process ends once its store is closed, though nothing answers', async (t
     await store.range({ key: 'test/a' }, { timeoutMs: 300 }).catch(reason);
     await store.close();
     await Promise.all(late);`,
+    () => proxy.blackhole(),
   );
-  while (((await server.metrics()).get('etcd_debugging_mvcc_watcher_total') ?? 0) === 0);
-  proxy.blackhole();
-  t.is(await working, 'ready');
+  t.is(working, 'ready');
 
   const connecting = await process(
     { endpoints: [proxy.endpoint], ...accessTo() },
