@@ -35,7 +35,8 @@ async function open(
   fencing = true,
 ): Promise<AsyncDisposable & { books: LedgerBooks; ledger: LedgerAccounts }> {
   const books = await LedgerBooks.start({ folder, accounts, fencing });
-  const ledger = new LedgerAccounts(books.address.url);
+  /* An attempt that is given up and repeated would be told that it has been applied already. */
+  const ledger = new LedgerAccounts(books.address.url, { attemptMs: 60_000 });
   return { books, ledger, [Symbol.asyncDispose]: () => books[Symbol.asyncDispose]() };
 }
 

@@ -5,13 +5,19 @@ import { appliedFromWire, tokenToWire, type Wire } from './ledger-file.ts';
 import type { Statement, Statements, Total } from './statement.ts';
 
 const ATTEMPTS = 3;
-const ATTEMPT_MS = 2_000;
+
+export interface LedgerOptions {
+  /** How long the answer to an attempt is waited for, in milliseconds. @default 2_000 */
+  readonly attemptMs?: number | undefined;
+}
 
 export class LedgerAccounts implements Accounts, Statements {
   readonly #url: string;
+  readonly #attemptMs: number;
 
-  constructor(url: string) {
+  constructor(url: string, { attemptMs = 2_000 }: LedgerOptions = {}) {
     this.#url = url;
+    this.#attemptMs = attemptMs;
   }
 
   async read(touched: readonly Fenced[]): Promise<ReadonlyMap<string, number>> {
@@ -46,7 +52,7 @@ export class LedgerAccounts implements Accounts, Statements {
       let response: Response;
       let answer: unknown;
       try {
-        const signal = AbortSignal.timeout(ATTEMPT_MS);
+        const signal = AbortSignal.timeout(this.#attemptMs);
         response = await fetch(this.#url + path, { method: 'POST', body: JSON.stringify(body), signal });
         answer = await response.json();
       } catch (error) {
