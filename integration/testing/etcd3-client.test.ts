@@ -55,7 +55,7 @@ test('watches see puts and deletes, from the past on as well', async (t) => {
 test('a lease is kept alive, and its keys go with it', async (t) => {
   await using client = await connect();
   const { etcd, etcd3 } = client;
-  const lease = etcd3.lease(2);
+  const lease = etcd3.lease(6);
   await lease.put('leased').value('x');
   const kept = once(lease, 'keepaliveSucceeded');
   await kept;

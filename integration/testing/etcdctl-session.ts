@@ -48,6 +48,8 @@ export class EtcdctlSession {
   }
 
   #normalize(text: string): string {
+    /* Leases have all of their digits, members no leading zeros, in `member list` and in `endpoint status`. */
+    const ids = /^[0-9a-f]+(?=, (?:un)?started, )|(?<=^<endpoint>, )[0-9a-f]+|\b[0-9a-f]{16}\b/gm;
     this.#lease = /^lease ([0-9a-f]+) granted/m.exec(text)?.[1] ?? this.#lease;
     return text
       .replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+/g, '<url>')
@@ -55,13 +57,13 @@ export class EtcdctlSession {
       .replaceAll(/"(cluster_id|member_id|ID|leader|lease)" ?: ?\d{9,}/g, '"$1":<id>')
       .replaceAll(/"(dbSize|dbSizeInUse|raftIndex|raftAppliedIndex)":\d+/g, '"$1":<n>')
       .replaceAll(/"(ClusterID|MemberID)" : \d+/g, '"$1" : <id>')
-      .replaceAll(/took = [\d.]+m?s|took [\d.]+m?s/g, 'took <time>')
+      .replaceAll(/took (?:= )?[\d.]+[mµn]?s/g, 'took <time>')
       .replaceAll(/remaining\(\d+s\)/g, 'remaining(<time>)')
       .replaceAll(
         /^(<endpoint>, [0-9a-f]+, [\d.]+), .*?, (true|false), (true|false), (\d+), \d+, \d+/gm,
         '$1, <size>, $2, $3, $4, <n>, <n>',
       )
-      .replaceAll(/\b[0-9a-f]{14,16}\b/g, (id) => this.#nameOf(id));
+      .replaceAll(ids, (id) => this.#nameOf(id));
   }
 
   /** Leases and members by the order in which they appear. */
