@@ -1,7 +1,7 @@
 import type { Contender, SharedHolder } from '../queue/inspect.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Survey, SurveyedConfig, SurveyedQueue } from '../survey/survey.ts';
-import { client } from './client.ts';
+import { client, untilStopped } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { Members, type MemberReport } from './members.ts';
@@ -27,27 +27,34 @@ export const status: Command = {
   examples: ['holdfast status', 'holdfast status --watch', 'holdfast status --json | jq .queues'],
   takes: { least: 0, most: 0 },
   run: async (call) => {
-    const { options, output, signal } = call;
+    const { clock, options, output, signal, timeoutMs } = call;
     const coordinator = client(call);
-    await coordinator.ready({ timeoutMs: call.timeoutMs, signal });
-    const isWatched = options.flag('watch');
     const settings = call.settings();
+    const isWatched = options.flag('watch');
     await using etcd = new Members(settings);
-    for (;;) {
+    const look = async (): Promise<void> => {
       const [survey, members] = await Promise.all([
         coordinator.survey({ signal }),
-        etcd.ask(call.timeoutMs ?? MEMBER_MS, signal),
+        etcd.ask(timeoutMs ?? MEMBER_MS, signal),
       ]);
-      if (output.isJson) output.json({ ...survey, members });
-      else {
-        if (isWatched) output.clear();
-        show(survey, settings.keyspace.namespace, call);
-        showMembers(members, output);
-      }
-      if (!isWatched) return EXIT.ok;
-      await sleep(call.clock, LOOK_MS, signal).catch(() => {});
-      if (signal.aborted) return EXIT.ok;
+      /* Who was not waited for has not been silent. */
+      signal.throwIfAborted();
+      if (output.isJson) return output.json({ ...survey, members });
+      if (isWatched) output.clear();
+      show(survey, settings.keyspace.namespace, call);
+      showMembers(members, output);
+    };
+    const begin = async (): Promise<void> => {
+      await coordinator.ready({ timeoutMs, signal });
+      await look();
+    };
+    if (isWatched) {
+      return await untilStopped(call, async () => {
+        for (await begin(); ; await look()) await sleep(clock, LOOK_MS, signal);
+      });
     }
+    await begin();
+    return EXIT.ok;
   },
 };
 
