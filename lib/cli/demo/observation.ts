@@ -14,10 +14,20 @@ export type Said =
   /** It contends no more. */
   | { readonly type: 'rests' }
   | { readonly type: 'holds'; readonly token: bigint }
+  /** By its clock what it held was valid until here at least. Told when it is lost. */
+  | { readonly type: 'lapsed'; readonly token: bigint }
   /** The signal of what it held has aborted. */
   | { readonly type: 'lost'; readonly token: bigint; readonly lease: string; readonly code: string }
-  /** It has asked for a lock. `code`: of the error; without one it was granted. */
-  | { readonly type: 'asked'; readonly code: string | undefined; readonly tookMs: number }
+  /**
+   * It has asked for a lock. `code`: of the error; without one it was granted. `waitedMs`: how much of the time timers went on meanwhile, as they do
+   * not in a process that is starved.
+   */
+  | {
+      readonly type: 'asked';
+      readonly code: string | undefined;
+      readonly tookMs: number;
+      readonly waitedMs: number;
+    }
   /** It has read the config so often, one read straight after the other; the rest is of the last. */
   | {
       readonly type: 'read';

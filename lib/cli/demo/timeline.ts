@@ -104,6 +104,7 @@ function lineOf(seen: Observation): Line | undefined {
       return { who: 'demo', what: `has waited in vain: no ${seen.what}`, style: 'red' };
     case 'act':
     case 'session':
+    case 'lapsed':
     case 'writes':
     case 'rests':
       return undefined;

@@ -23,10 +23,14 @@ process.on('disconnect', end);
 /* It can have gone while all of this was still being loaded, and nobody says so twice. */
 if (!process.connected) end();
 
-const worker = new Worker(systemClock, JSON.parse(process.argv[2] ?? '{}') as WorkerOptions, (said) => {
-  const report: Report = { said, at: machineNow().monotonicMs };
-  if (process.connected) process.send?.(report, undefined, undefined, () => {});
-});
+const worker = new Worker(
+  systemClock,
+  JSON.parse(process.argv[2] ?? '{}') as WorkerOptions,
+  (said, at = machineNow().monotonicMs) => {
+    const report: Report = { said, at };
+    if (process.connected) process.send?.(report, undefined, undefined, () => {});
+  },
+);
 
 async function obey(order: Order): Promise<void> {
   if (order.do === 'inherit') heirloom = order.pid;

@@ -25,19 +25,25 @@ export const WAY_MS = 120;
 /** How long a run of the job takes, in milliseconds: long enough to be killed in it. */
 const RUN_MS = 300;
 
+/** How often it is looked until when a lock is valid, and the time is told while one is asked for, in milliseconds. */
+const LOOK_MS = 10;
+
 /** An age is believed for twice as long, in milliseconds. */
 const FRESHNESS_MS = 500;
+
+/** `at`: the time that it is about, in milliseconds on the machine's monotonic clock; now by default. */
+type Say = (said: Said, at?: number) => void;
 
 export class Worker {
   readonly #clock: Clock;
   readonly #name: string;
-  readonly #say: (said: Said) => void;
+  readonly #say: Say;
   readonly #coordinator: Coordinator;
   readonly #limits: Config<Json, Json>;
   readonly #counter: CounterClient;
   #contends = false;
 
-  constructor(clock: Clock, { name, endpoint, resource, ttlMs }: WorkerOptions, say: (said: Said) => void) {
+  constructor(clock: Clock, { name, endpoint, resource, ttlMs }: WorkerOptions, say: Say) {
     this.#clock = clock;
     this.#name = name;
     this.#say = say;
@@ -112,21 +118,52 @@ export class Worker {
     const held = await lock.acquire();
     const lease = this.#coordinator.session?.lease ?? '';
     this.#say({ type: 'holds', token: held.token });
+    const lapsedAt = await this.#lapsed(held);
     const reason = await new Promise((resolve) => {
       onAbort(held.signal, resolve);
     });
+    this.#say({ type: 'lapsed', token: held.token }, lapsedAt);
     this.#say({ type: 'lost', token: held.token, lease, code: codeOf(reason) });
 
     const askedAt = this.#clock.now();
-    const code = await lock.acquire().then(
-      () => undefined,
-      (error: unknown) => codeOf(error),
+    const { code, waitedMs } = await this.#waited(
+      lock.acquire().then(
+        () => undefined,
+        (error: unknown) => codeOf(error),
+      ),
     );
-    this.#say({ type: 'asked', code, tookMs: elapsedMs(askedAt, this.#clock.now()) });
+    this.#say({ type: 'asked', code, tookMs: elapsedMs(askedAt, this.#clock.now()), waitedMs });
 
     const again = await lock.acquire({ waitForRecovery: true });
     this.#say({ type: 'holds', token: again.token });
     await again.release();
+  }
+
+  /** Resolves when a lock is not valid any more, to until when it was: it can be renewed, and then is valid for longer. */
+  async #lapsed(held: HeldLock): Promise<number> {
+    let lapsesAt = machineNow().monotonicMs;
+    while (held.isHeld()) {
+      /* Who is stopped between the two says less than is true, and never more. */
+      const { monotonicMs } = machineNow();
+      lapsesAt = Math.max(lapsesAt, monotonicMs + held.remainingMs());
+      await sleep(this.#clock, LOOK_MS, held.signal).catch(() => {});
+    }
+    return lapsesAt;
+  }
+
+  /** By short timers one after the other: while the process is starved they stand still, as the call that is waited for does. */
+  async #waited(
+    call: Promise<string | undefined>,
+  ): Promise<{ readonly code: string | undefined; readonly waitedMs: number }> {
+    let waitedMs = 0;
+    const over = new AbortController();
+    const waiting = (async () => {
+      for (; ; waitedMs += LOOK_MS) await sleep(this.#clock, LOOK_MS, over.signal);
+    })().catch(() => {});
+    const code = await call;
+    over.abort();
+    await waiting;
+    return { code, waitedMs };
   }
 
   /** No I/O, and nothing to await. */
