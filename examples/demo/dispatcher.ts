@@ -14,6 +14,9 @@ export interface DispatcherOptions {
   readonly onOverdue: (worker: string, job: Transfer) => void;
 }
 
+/** So many jobs more are let out when all that were out are done. */
+const MORE = 3;
+
 /** A job whose accounts were taken lets this many others go first. */
 const BUSY_BEHIND = 3;
 
@@ -59,16 +62,27 @@ export class Dispatcher implements Disposable {
     return { total: this.#done.size, byWorker };
   }
 
-  /** Lets this share of all jobs out, counted from the first: the acts of the demo need something to happen in each of them. */
+  /**
+   * Lets this share of all jobs out, counted from the first: the acts of the demo need something to happen in each of them. Where that was not enough
+   * for an act, more follow: it would wait for ever.
+   */
   release(share: number): void {
-    const out = this.#total - this.#withheld.length;
-    this.#waiting.push(...this.#withheld.splice(0, Math.ceil(this.#total * share) - out));
+    this.#letOut(Math.ceil(this.#total * share) - this.#out);
     this.#deliver();
   }
 
   [Symbol.dispose](): void {
     this.#unlisten();
     for (const { timer } of this.#deliveries.values()) clearTimeout(timer);
+  }
+
+  /** How many jobs were let out until now. */
+  get #out(): number {
+    return this.#total - this.#withheld.length;
+  }
+
+  #letOut(count: number): void {
+    this.#waiting.push(...this.#withheld.splice(0, count));
   }
 
   #hear(report: Report): void {
@@ -94,6 +108,7 @@ export class Dispatcher implements Disposable {
     if (waiting !== -1) this.#waiting.splice(waiting, 1);
     if (!this.#done.has(job.id)) this.#done.set(job.id, worker);
     if (this.#done.size === this.#total) this.#finish();
+    else if (this.#done.size === this.#out) this.#letOut(MORE);
   }
 
   #takeBack(id: string, busy: boolean): void {

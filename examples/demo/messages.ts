@@ -35,11 +35,17 @@ export type Outcome =
 export type FromWorker =
   | { readonly type: 'idle' }
   | { readonly type: 'health'; readonly state: string }
-  /** It works by this version of the pace from here on; `at` is on the same clock as that of `granted`. */
+  /** It works by this version of the pace from here on; `at` is on the same clock as those of `granted`. */
   | { readonly type: 'configured'; readonly version: number; readonly at: bigint }
   | { readonly type: 'answered'; readonly stretch: Stretch }
-  /** The locks were granted; `at` is on the machine's monotonic clock, in nanoseconds. */
-  | { readonly type: 'granted'; readonly job: Transfer; readonly touched: readonly Fenced[]; readonly at: bigint }
+  /** The locks were granted; when they were asked for, and when that was known, is on the machine's monotonic clock, in nanoseconds. */
+  | {
+      readonly type: 'granted';
+      readonly job: Transfer;
+      readonly touched: readonly Fenced[];
+      readonly askedAt: bigint;
+      readonly at: bigint;
+    }
   /** The balances are read and the write sets out; it does not arrive before `arrival`, on the same clock. */
   | {
       readonly type: 'writing';

@@ -1,10 +1,10 @@
 /** Takes down what the audit needs and the books do not hold: who was refused, when locks were granted, and what was read. */
 import type { Answers, Configured, Outage, Refusal } from './evidence.ts';
-import type { Reports } from './reports.ts';
+import type { Report, Reports } from './reports.ts';
 import type { Start } from './statement.ts';
 
-/** Answers that etcd had sent before it was stopped may be read a moment later. */
-const IN_FLIGHT_NS = 500_000_000n;
+/** Between these two a lock was granted. */
+type Grant = Pick<Extract<Report, { readonly type: 'granted' }>, 'askedAt' | 'at'>;
 
 export class Witness implements Disposable {
   readonly refusals: Refusal[] = [];
@@ -12,12 +12,12 @@ export class Witness implements Disposable {
   readonly answers: Answers[] = [];
   readonly configured: Configured[] = [];
   readonly starts: Start[] = [];
-  readonly #grantedAt: bigint[] = [];
+  readonly #grants: Grant[] = [];
   readonly #unlisten: () => void;
 
   constructor(reports: Reports) {
     this.#unlisten = reports.listen((report) => {
-      if (report.type === 'granted') this.#grantedAt.push(report.at);
+      if (report.type === 'granted') this.#grants.push(report);
       if (report.type === 'answered') this.answers.push({ worker: report.worker, ...report.stretch });
       if (report.type === 'configured') this.configured.push(report);
       if (report.type === 'started') this.starts.push(report.start);
@@ -27,10 +27,13 @@ export class Witness implements Disposable {
     });
   }
 
-  /** How many locks were granted while etcd was away, by the workers' own clock, which is that of the whole machine. */
+  /**
+   * How many locks were granted while etcd was away: both asked for and granted, by the workers' own clock, which is that of the whole machine. An
+   * answer that etcd had sent before may be read at any time.
+   */
   grantsDuring(outages: readonly Outage[]): number {
-    const during = ({ from, to }: Outage): bigint[] =>
-      this.#grantedAt.filter((at) => at > from + IN_FLIGHT_NS && at < to);
+    const during = ({ from, to }: Outage): Grant[] =>
+      this.#grants.filter(({ askedAt, at }) => askedAt > from && at < to);
     return outages.flatMap(during).length;
   }
 

@@ -70,16 +70,22 @@ async function attempt(job: Transfer): Promise<Outcome> {
   try {
     const both = coordinator.lockAll([job.from, job.to]);
     const options = { timeoutMs: LOCKS_TIMEOUT_MS };
-    return await both.with((held) => transfer(job, held, accounts, paceMs), options);
+    const askedAt = process.hrtime.bigint();
+    return await both.with((held) => transfer(job, held, accounts, { paceMs, askedAt }), options);
   } catch (error) {
     return outcomeOf(error);
   }
 }
 
-async function transfer(job: Transfer, held: HeldLocks, accounts: Accounts, paceMs: number): Promise<Outcome> {
+async function transfer(
+  job: Transfer,
+  held: HeldLocks,
+  accounts: Accounts,
+  { paceMs, askedAt }: { readonly paceMs: number; readonly askedAt: bigint },
+): Promise<Outcome> {
   const { id, from, to, amount } = job;
   const touched: Fenced[] = [from, to].map((account) => ({ account, token: held.token(account) }));
-  report({ type: 'granted', job, touched, at: process.hrtime.bigint() });
+  report({ type: 'granted', job, touched, askedAt, at: process.hrtime.bigint() });
 
   const before = await accounts.read(touched);
   await checkLimits(paceMs / 2, held.signal);
