@@ -10,6 +10,7 @@ import type { Finding } from './finding.ts';
 import { examineTimers } from './machine.ts';
 import { judgeMembers } from './members.ts';
 import { judgeNamespace } from './namespace.ts';
+import { judgeSession } from './session.ts';
 
 /** For one question to one member, where --timeout says nothing. */
 const TIMEOUT_MS = 3_000;
@@ -72,17 +73,7 @@ export const doctor: Command = {
 async function examineNamespace(call: Call, { ttlMs }: CompleteOptions): Promise<readonly Finding[]> {
   const coordinator = client(call);
   await coordinator.ready({ timeoutMs: call.timeoutMs, signal: call.signal });
-  const grantedMs = coordinator.session?.ttlMs ?? ttlMs;
-  const about = 'session';
-  const session: Finding =
-    grantedMs === ttlMs
-      ? { about, level: 'fine', fact: `a session of ${ttlMs / 1_000} s was granted as asked` }
-      : {
-          about,
-          level: 'warning',
-          fact: `a session of ${ttlMs / 1_000} s was asked for, and ${grantedMs / 1_000} s were granted`,
-          advice: 'etcd grants no less than it needs to elect a leader: what a process held outlives it by that.',
-        };
+  const session = judgeSession(coordinator.session?.ttlMs, ttlMs);
   return [session, ...judgeNamespace(await coordinator.survey({ signal: call.signal }), call.clock.now().wallMs)];
 }
 
