@@ -5,6 +5,9 @@ import { environmentTo } from '../servers/access.ts';
 import { EtcdServer } from '../servers/etcd-server.ts';
 import { HoldfastProcess } from './holdfast-process.ts';
 
+/** Each member is asked once, and has 2 s to answer where nothing is said. */
+const PATIENT = ['--timeout', '15s'];
+
 for (const version of testedVersions) {
   test(`etcd ${version}: status shows who holds what since when, who waits, who leads, and how far configs have come`, async (t) => {
     await using server = await EtcdServer.start({ version });
@@ -21,11 +24,13 @@ for (const version of testedVersions) {
     await config.ready();
     await config.set({ max: 1 });
     await one.registry('payments').register({ address: 'http://one' }).registered();
-    await until('the rollout to be told', async () => (await two.config('limits').rollout()).length > 0);
+    await until('the rollout to be told', async () =>
+      (await config.rollout()).some(({ instanceId, applied }) => instanceId === 'one' && applied === 1),
+    );
     await until('a waiter', async () => (await one.lock('a/b').inspect()).waiters.length === 1);
 
     const environment = environmentTo(server.endpoint);
-    await using holdfast = new HoldfastProcess(['status'], environment);
+    await using holdfast = new HoldfastProcess(['status', ...PATIENT], environment);
     const { code, out } = await holdfast.ended;
     t.is(code, 0);
     t.regex(out, new RegExp(`lock +a/b +one +\\d+\\S* .*${held.token} +1: two \\(`));
@@ -37,12 +42,12 @@ for (const version of testedVersions) {
     t.false(out.includes('\u001B'), 'no colours where nobody looks');
     t.false(out.includes('max'), 'values of configs are nobody’s business here');
 
-    await using asJson = new HoldfastProcess(['status', '--json'], environment);
+    await using asJson = new HoldfastProcess(['status', '--json', ...PATIENT], environment);
     const json = (await asJson.ended).out;
     t.true(json.includes(`"token":"${held.token}"`));
     t.true(JSON.parse(json) instanceof Object);
 
-    await using watching = new HoldfastProcess(['status', '--watch', '--json'], environment);
+    await using watching = new HoldfastProcess(['status', '--watch', '--json', ...PATIENT], environment);
     await until('two looks', () => watching.out.split('\n').length > 2);
     watching.child.kill('SIGINT');
     t.is((await watching.ended).code, 0);
