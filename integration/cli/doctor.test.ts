@@ -12,6 +12,9 @@ interface Finding {
   readonly advice?: string;
 }
 
+/** For a question to a member, and for the first contact: a busy machine is late for the 3 s that they have where nothing is said. */
+const PATIENT = ['--timeout', '15s'];
+
 async function examine(
   endpoints: string,
   ...words: string[]
@@ -24,17 +27,16 @@ async function examine(
 
 for (const version of testedVersions) {
   test(`etcd ${version}: doctor tells members, versions, space, access, history, latency and sessions`, async (t) => {
-    await using server = await EtcdServer.start({ version });
+    /* Which grants no TTL below 7.5 s: longer than a busy machine is late by. */
+    await using server = await EtcdServer.start({ version, extraArgs: ['--election-timeout', '5000'] });
     const levelOf = (findings: readonly Finding[], about: string) =>
       findings.filter((finding) => finding.about === about).map(({ level }) => level);
 
     const nowhere = server.endpoint.replace(/\d+$/, '1');
-    const healthy = await examine(server.endpoint);
+    const healthy = await examine(server.endpoint, ...PATIENT);
     /* A busy machine can be late for anything. */
-    t.true(
-      healthy.code === 0 || levelOf(healthy.findings, 'timers')[0] === 'problem',
-      JSON.stringify(healthy.findings),
-    );
+    const isWell = ({ code, findings }: typeof healthy) => code === 0 || levelOf(findings, 'timers')[0] === 'problem';
+    t.true(isWell(healthy), JSON.stringify(healthy.findings));
     t.deepEqual(levelOf(healthy.findings, 'members'), ['fine', 'note']);
     /* By etcd 3.5.28 and later, to whoever is not root. */
     const isUntold = server.isRestricted && version !== '3.4';
@@ -46,8 +48,8 @@ for (const version of testedVersions) {
     t.is(levelOf(healthy.findings, 'latency').length, 1);
     t.is(levelOf(healthy.findings, 'timers').length, 1);
 
-    const half = await examine(`${server.endpoint},${nowhere}`, '--timeout', '2s');
-    t.is(half.code, 0);
+    const half = await examine(`${server.endpoint},${nowhere}`, ...PATIENT);
+    t.true(isWell(half), JSON.stringify(half.findings));
     t.deepEqual(levelOf(half.findings, 'members'), ['warning', 'warning']);
 
     /* A TTL that etcd does not grant. */
@@ -55,11 +57,12 @@ for (const version of testedVersions) {
       endpoints: server.endpoint,
       namespace: 'test',
       ...accessTo(),
-      session: { ttlMs: 1_000 },
+      session: { ttlMs: 5_000 },
     });
     await short.ready();
-    const asked = await examine(server.endpoint, '--ttl', '1s');
-    t.is(levelOf(asked.findings, 'session')[0], short.session?.ttlMs === 1_000 ? 'fine' : 'warning');
+    t.true((short.session?.ttlMs ?? 0) > 5_000);
+    const asked = await examine(server.endpoint, '--ttl', '5s', ...PATIENT);
+    t.is(levelOf(asked.findings, 'session')[0], 'warning');
 
     await server.stop({ signal: 'SIGKILL' });
     const cut = await examine(server.endpoint, '--timeout', '500ms');
@@ -73,7 +76,7 @@ test('who may not write in a namespace, or is not let in, is told so by doctor, 
   await addUsers(server, ['app']);
   await askWhoIsThere(server);
   const problemsOf = async (namespace: string, environment: Readonly<Record<string, string>>) => {
-    const words = ['doctor', '--json', '--endpoints', server.endpoint, '--namespace', namespace];
+    const words = ['doctor', '--json', '--endpoints', server.endpoint, '--namespace', namespace, ...PATIENT];
     await using holdfast = new HoldfastProcess(words, environment);
     const { code, out, err } = await holdfast.ended;
     t.is(err, '');
