@@ -109,7 +109,7 @@ test('a watch goes on through an outage, and is stopped in the next one', async 
   await using proxy = await FaultProxy.start(server.endpoint);
   const direct = new Terminal(server.endpoint, 'outages');
   await direct.type(['config', 'set', 'limits', '1']);
-  const watching = new Terminal(proxy.endpoint, 'outages').begin(['config', 'watch', 'limits', '--timeout', '2s']);
+  const watching = new Terminal(proxy.endpoint, 'outages').begin(['config', 'watch', 'limits', '--timeout', '15s']);
   await watching.says('1  1\n');
   proxy.cut();
   await direct.type(['config', 'set', 'limits', '2']);
