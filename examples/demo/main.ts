@@ -76,7 +76,7 @@ async function perform({ options, jobs, etcd, books, timeline, signal }: Perform
   const { seed, fencing } = options;
   const chance = seeded(seed);
   const reports = new Reports();
-  using failure = failureOf(reports, 60_000 + 200 * jobs.length);
+  using failure = failureOf(reports, 120_000 + 200 * jobs.length);
   const stop = AbortSignal.any([signal, failure.signal]);
   using witness = new Witness(reports);
   await using operator = new Operator(etcd.endpoint, { ttlMs: TTL_MS });
