@@ -1,6 +1,7 @@
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
 import { ScriptProcess } from '../servers/script-process.ts';
+import type { Stall } from './stalls.ts';
 
 export interface CandidateOptions {
   readonly coordinator: CoordinatorOptions;
@@ -8,8 +9,10 @@ export interface CandidateOptions {
   readonly value: string;
 }
 
-/** What a candidate says of a term; `at` is the machine's monotonic clock, in milliseconds. */
-export interface Report {
+/** What a candidate says of a term, and of itself; `at` is the machine's monotonic clock, in milliseconds. */
+export type Report = TermReport | ({ readonly kind: 'stall' } & Stall);
+
+export interface TermReport {
   readonly kind: 'elected' | 'held' | 'told' | 'ended';
   readonly token: bigint;
   readonly at: number;

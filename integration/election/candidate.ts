@@ -7,15 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createCoordinator, type Leadership } from '../../lib/index.ts';
 import type { CandidateOptions, Report } from './candidate-process.ts';
 import { machineMs } from './machine-clock.ts';
+import { sampleSteadily } from './stalls.ts';
 
 const { coordinator: options, election: name, value } = JSON.parse(process.argv[2] ?? '{}') as CandidateOptions;
 const coordinator = createCoordinator(options);
 const election = coordinator.election(name);
-
-const SAMPLE_MS = 10;
-
-/** Longer than a process has to wait for its turn. */
-const PAUSE_MS = 1_000;
 
 /** Work does not end the moment it is told to. */
 const WIND_DOWN_MS = 50;
@@ -24,13 +20,10 @@ const WIND_DOWN_MS = 50;
 const leaderships: Leadership[] = [];
 let resignation = new AbortController();
 
-let sampledAt = machineMs();
-setInterval(() => {
-  /* Whoever wakes from a pause may write before anything is read: what is believed then counts. */
-  if (machineMs() - sampledAt > PAUSE_MS) sampleAll();
-  /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
-  setImmediate(sampleAll);
-}, SAMPLE_MS);
+sampleSteadily(
+  () => leaderships.forEach(sample),
+  (stall) => report({ kind: 'stall', ...stall }),
+);
 
 process.on('message', (message) => {
   if (message === 'resign') resignation.abort(new Error('told to resign'));
@@ -57,11 +50,6 @@ async function work(leadership: Leadership): Promise<void> {
   report({ kind: 'told', token, at: machineMs(), why: String(signal.reason) });
   await sleep(WIND_DOWN_MS);
   report({ kind: 'ended', token, at: machineMs() });
-}
-
-function sampleAll(): void {
-  for (const leadership of leaderships) sample(leadership);
-  sampledAt = machineMs();
 }
 
 function sample(leadership: Leadership): void {

@@ -3,8 +3,9 @@ import { unpackToken } from '../../lib/index.ts';
 import { leaseOfQueueKey } from '../../lib/session/keyspace.ts';
 import type { KeyValue, Store } from '../../lib/store/store.ts';
 import { accessTo, NAMESPACE } from '../servers/access.ts';
-import { CandidateProcess, type Report } from './candidate-process.ts';
+import { CandidateProcess, type Report, type TermReport } from './candidate-process.ts';
 import { machineMs } from './machine-clock.ts';
+import { sampleSteadily, type Stall } from './stalls.ts';
 import type { Term } from './terms.ts';
 
 export interface ElectorateOptions {
@@ -35,23 +36,33 @@ const PRESENT_MS = 200;
 export class Electorate implements AsyncDisposable {
   readonly election: string;
   readonly candidates: readonly CandidateProcess[];
+  /** By candidate: those of its process and of this one, since its proxies are here. */
+  readonly stalls: ReadonlyMap<string, readonly Stall[]>;
   readonly #store: Store;
   readonly #terms: Map<bigint, Term>;
+  readonly #stopSampling: () => void;
 
   private constructor(
     { election, store }: ElectorateOptions,
     candidates: readonly CandidateProcess[],
     terms: Map<bigint, Term>,
+    stalls: ReadonlyMap<string, Stall[]>,
   ) {
     this.election = election;
     this.candidates = candidates;
     this.#store = store;
     this.#terms = terms;
+    this.stalls = stalls;
+    this.#stopSampling = sampleSteadily(
+      () => {},
+      (stall) => stalls.forEach((each) => each.push(stall)),
+    );
   }
 
   static async start(options: ElectorateOptions): Promise<Electorate> {
     const { endpoints, election, size, ttlMs } = options;
     const terms = new Map<bigint, Term>();
+    const stalls = new Map<string, Stall[]>();
     const coordinator = {
       namespace: NAMESPACE,
       ...accessTo(),
@@ -60,10 +71,15 @@ export class Electorate implements AsyncDisposable {
     };
     const starting = Array.from({ length: size }, (_, index) => {
       const name = `${election}-${index + 1}`;
-      const onReport = (report: Report): void => note(terms, name, report);
+      const ownStalls: Stall[] = [];
+      stalls.set(name, ownStalls);
+      const onReport = (report: Report): void => {
+        if (report.kind === 'stall') ownStalls.push(report);
+        else note(terms, name, report);
+      };
       return CandidateProcess.start({ name, endpoints, coordinator, election, onReport });
     });
-    return new Electorate(options, await Promise.all(starting), terms);
+    return new Electorate(options, await Promise.all(starting), terms, stalls);
   }
 
   get terms(): readonly Term[] {
@@ -101,6 +117,7 @@ export class Electorate implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopSampling();
     await Promise.all(this.candidates.map((candidate) => candidate[Symbol.asyncDispose]()));
   }
 
@@ -119,7 +136,7 @@ export class Electorate implements AsyncDisposable {
 }
 
 /** The first report of a term makes it, and later ones stretch it. */
-function note(terms: Map<bigint, Term>, candidate: string, { kind, token, at, why }: Report): void {
+function note(terms: Map<bigint, Term>, candidate: string, { kind, token, at, why }: TermReport): void {
   const known = terms.get(token);
   if (known !== undefined && known.candidate !== candidate) {
     throw new Error(`Two candidates have the token ${token}: ${known.candidate} and ${candidate}`);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkTerms, type Fate, type Incident, type Term } from './terms.ts';
+import { checkTerms, type Fate, type Incident, type Stalls, type Term } from './terms.ts';
 
 /* The judge of the faults, judged: what it lets pass nobody else would find. */
 
@@ -23,7 +23,9 @@ const hit = term('a', 1n, 0, 1_900);
 const successor = term('c', 3n, 2_000, 20_000);
 const passing = term('b', 2n, 2_004, 2_005, { toldAt: 2_005, toldWhy: 'Error: the session key was deleted' });
 
-const right: readonly [string, readonly Term[], readonly Incident[], number][] = [
+const stalled = (candidate: string, from: number, at: number): Stalls => new Map([[candidate, [{ from, at }]]]);
+
+const right: readonly [string, readonly Term[], readonly Incident[], number, Stalls?][] = [
   ['one term after another', [a, b, c], [incident('expires', 1n, 1_000)], 3_500],
   ['whatever order they are told in', [c, a, b], [incident('expires', 1n, 1_000, { hears: true })], 3_500],
   [
@@ -43,17 +45,38 @@ const right: readonly [string, readonly Term[], readonly Incident[], number][] =
     1_000,
   ],
   ['an outage that outlasts the belief', [a, b], [incident('expires', 1n, 1_000, { backAt: 4_400 })], 100],
+  [
+    'an operator’s overlap of one delivery, without the time in which the leader was starved',
+    [b, { ...c, from: 8_000 }],
+    [incident('is deposed', 2n, 7_900, { hears: true })],
+    100,
+    stalled('b', 7_800, 8_800),
+  ],
+  [
+    'a leader that was starved when it was to be told',
+    [{ ...a, toldAt: 5_600 }, b],
+    [incident('expires', 1n, 1_000, { hears: true })],
+    3_500,
+    stalled('a', 3_000, 5_500),
+  ],
+  [
+    'a starved term between two leases that etcd took by mistake',
+    [hit, successor, { ...passing, to: 3_000, toldAt: 3_000 }],
+    [incident('may be deposed', 1n, 1_000)],
+    1_000,
+    stalled('b', 2_004, 2_999),
+  ],
 ];
-for (const [what, terms, incidents, tookMs] of right) {
+for (const [what, terms, incidents, tookMs, stalls = new Map()] of right) {
   test(`${what} is right`, (t) => {
     t.deepEqual(
-      checkTerms(terms, incidents, limits).map((passage) => passage.tookMs),
+      checkTerms(terms, incidents, limits, stalls).map((passage) => passage.tookMs),
       [tookMs],
     );
   });
 }
 
-const wrong: readonly [string, RegExp, readonly Term[], readonly Incident[]][] = [
+const wrong: readonly [string, RegExp, readonly Term[], readonly Incident[], Stalls?][] = [
   ['two leaders', /Two leaders for 1\.0 ms/, [a, { ...b, from: 3_599 }], []],
   ['two leaders of whom the second ended first', /Two leaders/, [a, term('b', 2n, 100, 200), c], []],
   ['a belief that comes back', /Two leaders/, [{ ...a, to: 5_000 }, b], [incident('expires', 1n, 1_000)]],
@@ -92,6 +115,27 @@ const wrong: readonly [string, RegExp, readonly Term[], readonly Incident[]][] =
     /is not above/,
     [hit, successor, { ...passing, toldWhy: 'Error: no renewal was answered' }],
     [incident('may be deposed', 1n, 1_000)],
+  ],
+  [
+    'a longer overlap though another process was starved',
+    /Two leaders for 1000/,
+    [b, { ...c, from: 8_000 }],
+    [incident('is deposed', 2n, 7_900)],
+    stalled('c', 7_800, 8_800),
+  ],
+  [
+    'a longer overlap than the leader was starved for',
+    /Two leaders for 1000/,
+    [b, { ...c, from: 8_000 }],
+    [incident('is deposed', 2n, 7_900)],
+    stalled('b', 7_000, 8_700),
+  ],
+  [
+    'a belief that outlasts its lease though its process was starved',
+    /Two leaders for 500/,
+    [{ ...a, to: 5_000 }, b],
+    [incident('expires', 1n, 1_000)],
+    stalled('a', 3_000, 4_990),
   ],
   ['a token that falls', /is not above/, [a, { ...b, token: 1n }], []],
   ['a token that is given twice', /is not above/, [b, { ...c, token: 2n }], []],
@@ -133,6 +177,6 @@ const wrong: readonly [string, RegExp, readonly Term[], readonly Incident[]][] =
     [incident('may stay', 1n, 3_000)],
   ],
 ];
-for (const [what, message, terms, incidents] of wrong) {
-  test(`${what} is found`, (t) => void t.throws(() => checkTerms(terms, incidents, limits), { message }));
+for (const [what, message, terms, incidents, stalls = new Map()] of wrong) {
+  test(`${what} is found`, (t) => void t.throws(() => checkTerms(terms, incidents, limits, stalls), { message }));
 }

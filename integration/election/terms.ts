@@ -1,4 +1,5 @@
 /** What leaders believed of themselves, and the judge of it. */
+import { stalledMs, type Stall } from './stalls.ts';
 
 /** A term as the leader's own process recorded it. Instants are milliseconds of the machine's monotonic clock, which all processes share. */
 export interface Term {
@@ -45,9 +46,12 @@ export interface Limits {
   readonly ttlMs: number;
   /** For how long a leader may believe in itself after it has sent the last renewal that was answered. */
   readonly validForMs: number;
-  /** What one delivery of a watch, or a timer, may take on a busy machine. */
+  /** What one delivery of a watch, or a timer, may take on a busy machine, not counting when its process stood still. */
   readonly deliveryMs: number;
 }
+
+/** By candidate. */
+export type Stalls = ReadonlyMap<string, readonly Stall[]>;
 
 /** How an incident went. */
 export interface Passage {
@@ -57,6 +61,9 @@ export interface Passage {
   /** For how long two leaders believed in themselves; negative: for how long nobody did. */
   readonly overlapMs: number;
 }
+
+/** Whether the term's process had, in between, no longer than a delivery takes it. */
+type OneDelivery = (term: Term, from: number, to: number) => boolean;
 
 /** A process that was starved may have taken its last sample so long ago. */
 const SAMPLE_AGE_MS = 1_000;
@@ -68,35 +75,48 @@ const SAMPLE_AGE_MS = 1_000;
  * 3. every fault hit a leader, which stopped believing in itself in time, and was told;
  * 4. somebody led in time after it.
  */
-export function checkTerms(terms: readonly Term[], incidents: readonly Incident[], limits: Limits): Passage[] {
+export function checkTerms(
+  terms: readonly Term[],
+  incidents: readonly Incident[],
+  limits: Limits,
+  stalls: Stalls,
+): Passage[] {
+  const isOneDelivery: OneDelivery = ({ candidate }, from, to) =>
+    to - from <= limits.deliveryMs + stalledMs(stalls.get(candidate) ?? [], from, to);
   const ordered = terms.toSorted((a, b) => a.from - b.from);
   const deposed = new Set(incidents.filter(({ fate }) => fate.endsWith('deposed')).map(({ token }) => token));
-  const mistaken = new Set(ordered.filter((term) => isMistaken(term, incidents, limits)));
+  const mistaken = new Set(ordered.filter((term) => isMistaken(term, incidents, isOneDelivery)));
   for (const [index, term] of ordered.entries()) {
     for (const earlier of ordered.slice(0, index)) {
       if (mistaken.has(earlier) || mistaken.has(term)) continue;
       if (earlier.token >= term.token)
         throw new Error(`The token of ${shown(term)} is not above that of ${shown(earlier)}`);
       const overlapMs = earlier.to - term.from;
-      const isAllowed = deposed.has(earlier.token) && overlapMs <= limits.deliveryMs;
+      const isAllowed = deposed.has(earlier.token) && isOneDelivery(earlier, term.from, earlier.to);
       if (overlapMs >= 0 && !isAllowed) {
         throw new Error(`Two leaders for ${overlapMs.toFixed(1)} ms: ${shown(earlier)} and ${shown(term)}`);
       }
     }
   }
-  return incidents.map((incident) => checkIncident(ordered, incident, limits));
+  return incidents.map((incident) => checkIncident(ordered, incident, limits, isOneDelivery));
 }
 
 /**
  * An etcd that takes leases by mistake takes several. Whoever waited behind the leader then sees that leader go, and with the next event that
  * itself has gone: between the two it believes that it leads, when the one behind it has seen both.
  */
-function isMistaken({ from, to, toldWhy }: Term, incidents: readonly Incident[], { deliveryMs }: Limits): boolean {
+function isMistaken(term: Term, incidents: readonly Incident[], isOneDelivery: OneDelivery): boolean {
+  const { from, to, toldWhy } = term;
   const isLater = incidents.some(({ fate, at }) => fate === 'may be deposed' && at <= from);
-  return isLater && to - from <= deliveryMs && toldWhy?.includes('session key was deleted') === true;
+  return isLater && isOneDelivery(term, from, to) && toldWhy?.includes('session key was deleted') === true;
 }
 
-function checkIncident(ordered: readonly Term[], incident: Incident, limits: Limits): Passage {
+function checkIncident(
+  ordered: readonly Term[],
+  incident: Incident,
+  limits: Limits,
+  isOneDelivery: OneDelivery,
+): Passage {
   const { fault, fate, token, at, backAt, withinMs, hears } = incident;
   const fail = (what: string): never => {
     throw new Error(`After "${fault}" at ${at.toFixed(1)}: ${what}`);
@@ -123,7 +143,7 @@ function checkIncident(ordered: readonly Term[], incident: Incident, limits: Lim
   if (fate === 'resigns' && (hit.endedAt === undefined || hit.endedAt > next.from)) {
     fail(`${shown(next)} before the work of ${shown(hit)} had ended`);
   }
-  if (hears && (hit.toldAt === undefined || hit.toldAt > next.from + limits.deliveryMs)) {
+  if (hears && (hit.toldAt === undefined || !isOneDelivery(hit, next.from, hit.toldAt))) {
     fail(`${shown(hit)} was not told before ${shown(next)}`);
   }
   return { fault, tookMs, overlapMs: hit.to - next.from };

@@ -75,7 +75,7 @@ async function holdAll(
     const share = faults.filter((__, place) => place % elections === index);
     const incidents = await bringAbout(share, electorate, site, ttlMs);
     const limits = { ttlMs, validForMs: TRUSTED * ttlMs, deliveryMs: DELIVERY_MS };
-    return checkTerms(electorate.terms, incidents, limits);
+    return checkTerms(electorate.terms, incidents, limits, electorate.stalls);
   });
   /* All of them end before etcd does. */
   const results = await Promise.allSettled(holding);

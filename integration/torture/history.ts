@@ -1,4 +1,5 @@
 import { appendFileSync, readFileSync } from 'node:fs';
+import type { Stall } from '../election/stalls.ts';
 
 /**
  * What a client process writes down of itself, one event a line, at once: it may be killed with the next instruction. Every `at` is the
@@ -16,8 +17,7 @@ export type HistoryEvent =
   | Returned
   | Start
   | Resources
-  /** Its event loop did not come round in between: it was stopped, or starved. */
-  | { readonly kind: 'stall'; readonly from: number; readonly at: number };
+  | ({ readonly kind: 'stall' } & Stall);
 
 export type Workload =
   | 'lock'

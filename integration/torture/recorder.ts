@@ -1,11 +1,7 @@
 import { machineMs } from '../election/machine-clock.ts';
+import { sampleSteadily } from '../election/stalls.ts';
 import { append, workloadOf } from './history.ts';
 import type { Call, Exclusive, HistoryEvent, Settled, Workload } from './history.ts';
-
-const SAMPLE_MS = 10;
-
-/** The event loop of a process that runs comes round sooner, also on a busy machine. */
-const STALL_MS = 60;
 
 /** Of those that have ended: they must never be held again. */
 const KEPT_TENURES = 40;
@@ -48,22 +44,13 @@ export class Recorder {
   readonly #tenures: { readonly workload: Exclusive; readonly tenure: Tenure }[] = [];
   readonly #progressedAt = new Map<Workload | Exclusive, number>();
   #calls = 0;
-  #sampledAt = machineMs();
 
   constructor(file: string) {
     this.#file = file;
-    setInterval(() => {
-      const from = this.#sampledAt;
-      const at = machineMs();
-      if (at - from > STALL_MS) {
-        /* Whoever wakes from a pause may write before anything is read: what is believed then counts. */
-        this.#sampleAll();
-        this.write({ kind: 'stall', from, at });
-      }
-      this.#sampledAt = at;
-      /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
-      setImmediate(() => this.#sampleAll());
-    }, SAMPLE_MS);
+    sampleSteadily(
+      () => this.#sampleAll(),
+      (stall) => this.write({ kind: 'stall', ...stall }),
+    );
   }
 
   /** From now on it writes down what the process needs, every so often, where the collector can be called (`--expose-gc`). */

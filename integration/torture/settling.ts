@@ -1,12 +1,7 @@
 /** How the calls of clients ended, and the judges of that. */
+import { stalledMs, type Stall } from '../election/stalls.ts';
 import type { Call, History, Settled } from './history.ts';
 import type { AcceptedWrite } from './register.ts';
-
-/** The event loop did not come round. */
-export interface Stall {
-  readonly from: number;
-  readonly at: number;
-}
 
 export interface Ended {
   readonly client: string;
@@ -20,11 +15,6 @@ const SLACK_MS = 250;
 
 export function stallsOf({ events }: History): Stall[] {
   return events.flatMap((event) => (event.kind === 'stall' ? [event] : []));
-}
-
-/** For how long of a span a process stood still. */
-export function stalledMs(stalls: readonly Stall[], from: number, to: number): number {
-  return stalls.reduce((sum, stall) => sum + Math.max(0, Math.min(stall.at, to) - Math.max(stall.from, from)), 0);
 }
 
 export function endedCalls({ client, events }: History): Ended[] {

@@ -1,6 +1,7 @@
 /** Who believed to hold the lock or to lead, and the judge of it. */
+import { stalledMs, type Stall } from '../election/stalls.ts';
 import type { Exclusive, History } from './history.ts';
-import { stalledMs, stallsOf, type Stall } from './settling.ts';
+import { stallsOf } from './settling.ts';
 import type { Disturbance } from './site.ts';
 
 export interface Tenure {
