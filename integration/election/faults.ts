@@ -33,9 +33,6 @@ export interface Fault {
   readonly end?: (leader: Incumbent, site: Site) => void | Promise<void>;
 }
 
-/** `at once`: a call and a delivery, on a busy machine. A lease takes longer to end. */
-const AT_ONCE_MS = 1_000;
-
 /** So long a fault outlasts the next election: a leader that went on believing in itself would be set right by the end of the fault. */
 const LINGER_MS = 500;
 
@@ -122,8 +119,8 @@ export async function bringAbout(
     else await electorate.successor(token);
     if (fate === 'expires') await sleep(LINGER_MS);
     await end?.(leader, site);
-    const isAtOnce = fate === 'is deposed' || fate === 'resigns';
-    const withinMs = isAtOnce ? AT_ONCE_MS : ttlMs + 2 * electionMs + 2_000;
+    /* After a resignation or what an operator did, too, where the leader's process lives on and renews: no lease that ends brings a successor. */
+    const withinMs = ttlMs + 2 * electionMs + 2_000;
     incidents.push({ fault, fate, token, at, backAt, withinMs, hears: !isDeaf && !mayStay });
   }
   await electorate.assembled();
