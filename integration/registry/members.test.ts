@@ -65,8 +65,8 @@ for (const version of testedVersions) {
   test(`etcd ${version}: a process that vanishes is gone with its lease, and one whose session was lost is there again`, async (t) => {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
-    const gone = await clients.connect(server.endpoint, { ...shortLived, instanceId: 'gone' });
-    const stays = await clients.connect(server.endpoint, { ...shortLived, instanceId: 'stays' });
+    const gone = await clients.connect(server.endpoint, { instanceId: 'gone' });
+    const stays = await clients.connect(server.endpoint, { instanceId: 'stays' });
     const reader = (await clients.connect(server.endpoint)).registry('payments');
     const registrations = [gone, stays].map((each) => each.registry('payments').register({ address: each.instanceId }));
     await Promise.all(registrations.map((each) => each.registered()));
