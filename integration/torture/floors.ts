@@ -1,5 +1,6 @@
 import { coveredOf, leaseFaultsMet } from './coverage.ts';
 import { workloads, type Workload } from './history.ts';
+import type { Hit } from './nemesis.ts';
 import type { TortureReport } from './report.ts';
 
 /**
@@ -76,6 +77,22 @@ export function floorsFor(minutes: number): Floors {
 /** With tokens that last four seconds. */
 export function withAuthentication(floors: Floors): Floors {
   return { ...floors, authentications: floors.faults };
+}
+
+/** What a run has done so far, of that which chance decides and which can be counted while it goes on. */
+export interface Tally {
+  /** What it hits with, again and again. */
+  readonly faults: readonly string[];
+  readonly hits: readonly Hit[];
+  /** See {@link Floors}. */
+  readonly refused: number;
+  readonly lost: number;
+}
+
+/** Whether that is enough of each. */
+export function isEnough({ faults, hits, refused, lost }: Tally, floors: Floors): boolean {
+  const isHit = (name: string): boolean => hits.filter(({ fault }) => fault === name).length >= floors.hitsOfEach;
+  return faults.every(isHit) && refused >= floors.refused && lost >= floors.lost;
 }
 
 /** What is missing; none, if the run did enough. */

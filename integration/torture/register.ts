@@ -26,6 +26,7 @@ export class Register implements AsyncDisposable {
   readonly accepted: Record<RegisterRequest['counter'], AcceptedWrite[]> = { guarded: [], bare: [] };
   readonly #guard = memoryGuard();
   readonly #values = { guarded: 0, bare: 0 };
+  #refused = 0;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -52,6 +53,16 @@ export class Register implements AsyncDisposable {
     return this.#values;
   }
 
+  /** Writes with a stale token, so far. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Updates that were accepted without a guard, and overwritten, so far. */
+  get lost(): number {
+    return this.accepted.bare.length - this.#values.bare;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
@@ -65,7 +76,10 @@ export class Register implements AsyncDisposable {
     readonly value: number;
   } {
     const token = BigInt(text);
-    if (counter === 'guarded' && !this.#admits(token)) return { status: 409, value: 0 };
+    if (counter === 'guarded' && !this.#admits(token)) {
+      if (kind === 'write') this.#refused += 1;
+      return { status: 409, value: 0 };
+    }
     if (kind === 'write') {
       this.#values[counter] = value;
       this.accepted[counter].push({ write, token, value });

@@ -9,6 +9,7 @@ import { ClientProcess } from './client-process.ts';
 import type { Era } from './eras.ts';
 import { OLDEST, upgrade, type EtcdFault } from './etcd-faults.ts';
 import { JOB } from './exclusive-work.ts';
+import type { Tally } from './floors.ts';
 import { workloads } from './history.ts';
 import { leftovers } from './leftovers.ts';
 import { Nemesis, type Round } from './nemesis.ts';
@@ -25,7 +26,7 @@ export interface TortureOptions {
   /** Watches what the processes need, and never kills one of them, but for the restore. @default false */
   readonly watchesResources?: boolean;
   /** The share that is done; at 1 it ends, after the round. */
-  readonly progress: (hits: number, elapsedMs: number) => number;
+  readonly progress: (done: Tally, elapsedMs: number) => number;
   readonly onRound: (round: Round) => void;
 }
 
@@ -64,7 +65,11 @@ export async function torture({
     spares: watchesResources ? 1 : 0,
   });
   const eras: Era[] = [];
-  const share = (): number => progress(nemesis.hits.length, machineMs() - startedAt);
+  const share = (): number => {
+    const { faults, hits } = nemesis;
+    const { refused, lost } = register;
+    return progress({ faults, hits, refused, lost }, machineMs() - startedAt);
+  };
   let authentications = 0;
 
   onRound(await nemesis.round(upgrade));

@@ -1,10 +1,11 @@
 import test from 'ava';
 import { packToken } from '../../lib/queue/token.ts';
 import { weaknesses } from './canary.ts';
-import { floorsFor, MATRIX, shortfalls, withAuthentication } from './floors.ts';
+import { floorsFor, isEnough, MATRIX, shortfalls, withAuthentication, type Tally } from './floors.ts';
 import { growthOf, judgeGrowth } from './growth.ts';
 import { workloads, type Exclusive, type History, type HistoryEvent } from './history.ts';
 import { judge, judgeRecovery, judgeStops, type Evidence } from './judgement.ts';
+import type { Hit } from './nemesis.ts';
 import { reportOf } from './report.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
 import { longestWaitMs, waitsOf } from './starvation.ts';
@@ -302,6 +303,15 @@ test('a run that did nothing is told all that it lacks', (t) => {
   t.is(shortfalls(nothing, withAuthentication(MATRIX)).length, 23);
   t.is(shortfalls({ ...nothing, milestones: [], faults: [] }, floorsFor(0)).length, 0);
   t.regex(shortfalls(nothing, floorsFor(0)).join(), /0 of 1 hits of: a restore/);
+});
+
+test('a run is not done while a fault has not hit often enough, or no guard has refused or been missed', (t) => {
+  const hit: Hit = { fault: 'a cut', at: 1, until: 2, hit: true };
+  const enough: Tally = { faults: ['a cut'], hits: [hit, hit], refused: 1, lost: 1 };
+  t.true(isEnough(enough, MATRIX));
+  for (const less of [{ hits: [hit] }, { faults: ['a cut', 'a stop'] }, { refused: 0 }, { lost: 0 }]) {
+    t.false(isEnough({ ...enough, ...less }, MATRIX));
+  }
 });
 
 test('a canary that lives through it shows a weak harness', (t) => {
