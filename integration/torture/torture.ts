@@ -10,7 +10,7 @@ import type { Era } from './eras.ts';
 import { OLDEST, upgrade, type EtcdFault } from './etcd-faults.ts';
 import { JOB } from './exclusive-work.ts';
 import type { Tally } from './floors.ts';
-import { workloads } from './history.ts';
+import { readHistory, workloads } from './history.ts';
 import { leftovers } from './leftovers.ts';
 import { Nemesis, type Round } from './nemesis.ts';
 import { Register } from './register.ts';
@@ -42,8 +42,10 @@ const START_WITHIN_MS = 60_000;
 const RESTORE_AFTER = 0.6;
 const LOST_WORK_MS = 2_500;
 
-/** At the end everybody is told of everything within that. */
-const LAST_QUIET_MS = 4_000;
+/** At the end everybody is told of everything within that, also who has just been started again, or let back in. */
+const TOLD_WITHIN_MS = 30_000;
+const TOLD_POLL_MS = 500;
+const FOLLOWED = ['cache', 'config'] as const;
 const CATCH_UP_MS = 15_000;
 
 /** Lets clients work on a real cluster while a nemesis hits both. What was seen is in the folder then. */
@@ -80,7 +82,7 @@ export async function torture({
   }
 
   const toldUntilMs = machineMs();
-  await sleep(LAST_QUIET_MS);
+  await clients.untilTold(site.log.revision);
   const survivors = clients.current;
   await clients.stop();
   await endEra(site, clients, eras);
@@ -181,6 +183,24 @@ class Clients implements AsyncDisposable {
     while (!hasBegun()) {
       if (machineMs() > deadline) throw new Error(`Not every workload had begun after ${START_WITHIN_MS} ms.`);
       await sleep(100);
+    }
+  }
+
+  /**
+   * Waits until each of them has written down a change at a revision, or a later one, of all that it follows. There are later ones, since all
+   * of them go on writing. Who is not told in time is left to the judge.
+   */
+  async untilTold(revision: bigint): Promise<void> {
+    const deadline = machineMs() + TOLD_WITHIN_MS;
+    const left = new Set(this.all.flatMap(({ lives }) => lives.at(-1) ?? []));
+    for (;;) {
+      for (const life of left) {
+        const changes = readHistory(life.name, life.file).events.filter((event) => event.kind === 'change');
+        const newest = FOLLOWED.map((workload) => changes.findLast((change) => change.workload === workload));
+        if (newest.every((change) => change !== undefined && change.revision >= revision)) left.delete(life);
+      }
+      if (left.size === 0 || machineMs() > deadline) return;
+      await sleep(TOLD_POLL_MS);
     }
   }
 
