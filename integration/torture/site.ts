@@ -12,7 +12,7 @@ import { SlowDisk } from '../servers/slow-disk.ts';
 import type { ClientProcess } from './client-process.ts';
 import { Elections } from './elections.ts';
 import { CLIENT, lockUp, ROOT, tokenFlags } from './secrets.ts';
-import { StoreLog } from './store-log.ts';
+import { newestRevision, StoreLog } from './store-log.ts';
 
 export const NAMESPACE = 'torture';
 
@@ -217,15 +217,14 @@ export class Site implements AsyncDisposable {
   /** As docs/restore.md says, with no client running. Resolves to whether the revision went back by it. */
   async restore({ file, revision }: Backup, epoch: number): Promise<boolean> {
     const { events } = this.log;
-    const { revision: before } = await this.store.status(CALL);
+    const before = await newestRevision(this.store);
     await this.log[Symbol.asyncDispose]();
     await this.store.close();
     await restore(this.cluster.members, file);
     this.#store = connect(this.cluster, this.auth !== undefined);
     this.#log = StoreLog.resume(this.#store, PREFIX, events, revision);
     await (await this.leader()).insist(['put', this.#keyspace.epoch, String(epoch)]);
-    const { revision: after } = await this.store.status(CALL);
-    return after < before;
+    return (await newestRevision(this.store)) < before;
   }
 
   /** The session that a client has now, as etcd knows it. */

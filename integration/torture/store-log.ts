@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Operation, Store, WatchEvent } from '../../lib/store/store.ts';
 import { machineMs } from '../election/machine-clock.ts';
+import { until } from '../lock/support/until.ts';
 
 const RESUME_MS = 100;
 const CALL = { timeoutMs: 2_000 };
@@ -13,6 +14,16 @@ export type LoggedEvent = WatchEvent & { readonly at: number };
 
 export function revisionOf(event: WatchEvent): bigint {
   return event.type === 'put' ? event.entry.modRevision : event.modRevision;
+}
+
+/** The newest revision that there is. Asks until it is answered: an etcd that has just started takes its time. */
+export async function newestRevision(store: Store): Promise<bigint> {
+  return await until('etcd to say its revision', () =>
+    store.status(CALL).then(
+      ({ revision }) => revision,
+      () => 0n,
+    ),
+  );
 }
 
 /** Everything that happens below a prefix, as a watch of the run's own tells it, past all outages: what really happened. */
@@ -33,8 +44,7 @@ export class StoreLog implements AsyncDisposable {
   }
 
   static async start(store: Store, prefix: string): Promise<StoreLog> {
-    const { revision } = await store.status(CALL);
-    return new StoreLog(store, prefix, revision, []);
+    return new StoreLog(store, prefix, await newestRevision(store), []);
   }
 
   /** After a restore: what was there up to the backup's revision is the past, and what comes after it is new. */

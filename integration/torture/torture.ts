@@ -47,6 +47,7 @@ const TOLD_WITHIN_MS = 30_000;
 const TOLD_POLL_MS = 500;
 const FOLLOWED = ['cache', 'config'] as const;
 const CATCH_UP_MS = 15_000;
+const PATIENT = { timeoutMs: 2_000, deadlineMs: CATCH_UP_MS };
 
 /** Lets clients work on a real cluster while a nemesis hits both. What was seen is in the folder then. */
 export async function torture({
@@ -225,7 +226,9 @@ class Clients implements AsyncDisposable {
 
 /** What the job has written down of itself, newest first. */
 async function jobRecords({ cluster: { endpoints }, auth }: Site): Promise<readonly JobRecord[]> {
-  await using coordinator = createCoordinator({ endpoints, namespace: NAMESPACE, auth, request: REQUEST });
+  /* Nobody renews its lease afterwards, and its session is gone in time even if nothing answers its end. */
+  const session = { ttlMs: TTL_MS };
+  await using coordinator = createCoordinator({ endpoints, namespace: NAMESPACE, auth, session, request: PATIENT });
   await coordinator.ready({ timeoutMs: CATCH_UP_MS });
   const job = coordinator.schedule(JOB.name, JOB.pattern, () => {}, { historyLimit: 1_000 });
   await job.pause();
