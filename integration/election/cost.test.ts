@@ -19,6 +19,15 @@ async function connect(clients: Clients, server: EtcdServer, count: number): Pro
   return coordinators;
 }
 
+/** A watch that begins in the past is given up, and begun once more from where etcd is: it is open before the last of it was sent. */
+async function untilNoMoreWatching(server: EtcdServer): Promise<void> {
+  await until('no more requests of watches', async () => {
+    const counts = await RpcCounts.start(server);
+    await sleep(500);
+    return (await counts.sinceStart())['WatchRequests'] === undefined;
+  });
+}
+
 for (const version of testedVersions) {
   test(`etcd ${version}: messages per hand-over do not grow with the number of candidates`, async (t) => {
     await using server = await EtcdServer.start({ version });
@@ -51,13 +60,12 @@ for (const version of testedVersions) {
     await using server = await EtcdServer.start({ version });
     await using clients = new Clients();
     const coordinators = await connect(clients, server, 16);
-    const joining = await RpcCounts.start(server);
     const campaigns = coordinators.map((coordinator) => coordinator.election('a').campaign());
     await until('all in the queue', async () => (await storedKeys(server, 'test/election/a/')).length === 16);
     const leadership = await Promise.race(campaigns);
-    /* Each watches who is before it, and the leader its own key after a moment. */
-    await joining.until('WatchRequests', 16);
-    await sleep(500);
+    /* Each watches its session, and who is before it; the leader its own key after a moment. */
+    await until('32 watches', async () => (await server.metrics()).get('etcd_debugging_mvcc_watcher_total') === 32);
+    await untilNoMoreWatching(server);
     const counts = await RpcCounts.start(server);
     await sleep(1_500);
     t.deepEqual(await counts.sinceStart(), {});
