@@ -9,6 +9,7 @@ import { EtcdServer } from '../servers/etcd-server.ts';
 import { putting } from '../store/probe.ts';
 
 const patient = { timeoutMs: 10_000 };
+const request = { deadlineMs: 30_000 };
 
 async function watchersAt(server: EtcdServer): Promise<number> {
   return (await server.metrics()).get('etcd_debugging_mvcc_watcher_total') ?? 0;
@@ -30,7 +31,12 @@ const keys = (count: number): readonly string[] => Array.from({ length: count },
 for (const version of ['3.4', '3.5.30'] as const) {
   test(`etcd ${version}: what is evicted is not watched any more, and closing leaves no watch`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    await using coordinator = createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
+    await using coordinator = createCoordinator({
+      endpoints: server.endpoint,
+      namespace: 'test',
+      ...accessTo(),
+      request,
+    });
     await coordinator.ready();
     const cache = coordinator.cache('users/', { keys: 'on-demand', max: 10 });
     await until(async () => (await watchersAt(server)) === 1);
@@ -48,7 +54,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
 
   test(`etcd ${version}: reads follow what another process writes, absence included, over a restart of etcd`, async (t) => {
     await using server = await EtcdServer.start({ version });
-    const connect = () => createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo() });
+    const connect = () => createCoordinator({ endpoints: server.endpoint, namespace: 'test', ...accessTo(), request });
     await using reader = connect();
     await using writer = connect();
     const cache = reader.cache('users/', { keys: 'on-demand' });
@@ -70,7 +76,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
     t.is((await cache.read('u8', { consistency: 'linearizable' }))?.value, 'x');
   });
 
-  test(`etcd ${version}: the freshness of 2,000 keys is a few calls`, async (t) => {
+  test.serial(`etcd ${version}: the freshness of 2,000 keys is a few calls`, async (t) => {
     const freshnessMs = 2_000;
     const intervals = 3;
     await using server = await EtcdServer.start({ version });
@@ -79,7 +85,7 @@ for (const version of ['3.4', '3.5.30'] as const) {
       namespace: 'test',
       ...accessTo(),
       session: { ttlMs: 600_000 },
-      request: { deadlineMs: 30_000 },
+      request,
     });
     const cache = coordinator.cache('users/', { keys: 'on-demand', freshnessMs });
     await Promise.all(keys(2_000).map((key) => cache.read(key)));
