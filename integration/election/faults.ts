@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../../lib/store/store.ts';
 import type { EtcdServer } from '../servers/etcd-server.ts';
+import { longestWaitMs, waitsOf } from '../servers/starvation.ts';
 import type { Electorate, Incumbent } from './electorate.ts';
 import { machineMs } from './machine-clock.ts';
 import type { Fate, Incident } from './terms.ts';
@@ -105,10 +106,12 @@ export async function bringAbout(
   ttlMs: number,
 ): Promise<Incident[]> {
   const incidents: Incident[] = [];
+  const pids = (): number[] => [process, ...electorate.candidates, ...site.members].map(({ pid }) => pid);
   for (const { name: fault, fate, isDeaf = false, needs, afterMs = 0, hit, end } of faults) {
     const leader = await electorate.assembled();
     const { token, from } = leader.term;
     await sleep(Math.max(0, from + afterMs - machineMs()));
+    const before = waitsOf(pids());
     const at = machineMs();
     await hit(leader, site);
     const backAt = needs === 'a restart' ? machineMs() : at;
@@ -117,10 +120,13 @@ export async function bringAbout(
     const mayStay = fate === 'may stay' || fate === 'may be deposed';
     if (mayStay) await electorate.ledAt(backAt + ttlMs);
     else await electorate.successor(token);
+    const waitedMs = longestWaitMs(before, waitsOf(pids()));
     if (fate === 'expires') await sleep(LINGER_MS);
     await end?.(leader, site);
     /* After a resignation or what an operator did, too, where the leader's process lives on and renews: no lease that ends brings a successor. */
-    const withinMs = ttlMs + 2 * electionMs + 2_000;
+    const boundMs = ttlMs + 2 * electionMs + 2_000;
+    /* Time in which one of the processes waited for a processor does not count: what it had to do, it could not do. */
+    const withinMs = boundMs + Math.min(waitedMs, boundMs);
     incidents.push({ fault, fate, token, at, backAt, withinMs, hears: !isDeaf && !mayStay });
   }
   await electorate.assembled();

@@ -6,13 +6,11 @@ export interface Stall {
   readonly at: number;
 }
 
-const SAMPLE_MS = 10;
-
 /** The event loop of a process that runs comes round sooner, also on a busy machine. */
 const STALL_MS = 60;
 
 /** Takes a sample every so often from now on, and tells of every stall in between. Returns what ends that. */
-export function sampleSteadily(sample: () => void, onStall: (stall: Stall) => void): () => void {
+export function sampleSteadily(sample: () => void, onStall: (stall: Stall) => void, everyMs = 10): () => void {
   let sampledAt = machineMs();
   const timer = setInterval(() => {
     const from = sampledAt;
@@ -25,7 +23,7 @@ export function sampleSteadily(sample: () => void, onStall: (stall: Stall) => vo
     sampledAt = at;
     /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
     setImmediate(sample);
-  }, SAMPLE_MS);
+  }, everyMs);
   return () => clearInterval(timer);
 }
 

@@ -18,6 +18,11 @@ export class ScriptProcess<Report> implements AsyncDisposable {
     this.#child = this.#fork();
   }
 
+  /** Of the process that it is now. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   pause(): void {
     this.#child.kill('SIGSTOP');
   }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '../../lib/testing/seeded-random.ts';
 import { machineMs } from '../election/machine-clock.ts';
+import { longestWaitMs, waitsOf } from '../servers/starvation.ts';
 import { clientFaults, type ClientFault } from './client-faults.ts';
 import type { ClientProcess } from './client-process.ts';
 import { etcdFaults, type EtcdFault } from './etcd-faults.ts';
 import { partsOf, workloads, type Workload } from './history.ts';
 import type { Site } from './site.ts';
-import { longestWaitMs, waitsOf } from './starvation.ts';
 
 /** A fault that was brought about; `at` and `until` by the machine's clock. */
 export interface Hit {

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { packToken } from '../../lib/queue/token.ts';
+import { longestWaitMs, waitsOf } from '../servers/starvation.ts';
 import { weaknesses } from './canary.ts';
 import { floorsFor, isEnough, MATRIX, shortfalls, withAuthentication, type Tally } from './floors.ts';
 import { growthOf, judgeGrowth } from './growth.ts';
@@ -8,7 +9,6 @@ import { judge, judgeRecovery, judgeStops, type Evidence } from './judgement.ts'
 import type { Hit } from './nemesis.ts';
 import { reportOf } from './report.ts';
 import { endedCalls, judgeCounter, judgeDeadlines, judgeWrites } from './settling.ts';
-import { longestWaitMs, waitsOf } from './starvation.ts';
 import type { LoggedEvent } from './store-log.ts';
 import { judgeRestarts, judgeTicks, type TickRecord } from './ticks.ts';
 
