@@ -1,6 +1,7 @@
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { Assignment } from '../../lib/partition/assignment.ts';
 import { machineMs } from '../election/machine-clock.ts';
+import { sampleSteadily, type Stall } from '../election/stalls.ts';
 import { until } from '../lock/support/until.ts';
 import { idOf, OwnerProcess, type Report } from './owner-process.ts';
 import { moved, type Period } from './periods.ts';
@@ -12,29 +13,48 @@ export interface CrewOptions {
   readonly coordinator: CoordinatorOptions;
 }
 
-/** A belief that was reported so lately still stands. */
-const PRESENT_MS = 500;
+/** A belief that was reported so lately still stands: its process may have been starved since, and a lease lasts longer. */
+const PRESENT_MS = 2_000;
 
 /** Processes that own partitions together, and everything that they have reported. */
 export class Crew implements AsyncDisposable {
   readonly owners: readonly OwnerProcess[];
+  /** By owner: those of its process and of this one, since its proxy is here. */
+  readonly stalls: ReadonlyMap<string, readonly Stall[]>;
   readonly #periods: Map<string, Period>;
   readonly #count: number;
+  readonly #stopSampling: () => void;
 
-  private constructor(owners: readonly OwnerProcess[], periods: Map<string, Period>, count: number) {
+  private constructor(
+    owners: readonly OwnerProcess[],
+    periods: Map<string, Period>,
+    stalls: ReadonlyMap<string, Stall[]>,
+    count: number,
+  ) {
     this.owners = owners;
+    this.stalls = stalls;
     this.#periods = periods;
     this.#count = count;
+    this.#stopSampling = sampleSteadily(
+      () => {},
+      (stall) => stalls.forEach((each) => each.push(stall)),
+    );
   }
 
   static async start({ endpoint, size, count, coordinator }: CrewOptions): Promise<Crew> {
     const periods = new Map<string, Period>();
+    const stalls = new Map<string, Stall[]>();
     const options = { coordinator, name: 'orders', count };
     const owners = Array.from({ length: size }, (_, index) => {
       const owner = `w${index + 1}`;
-      return OwnerProcess.start(endpoint, owner, options, (report) => note(periods, owner, report));
+      const own: Stall[] = [];
+      stalls.set(owner, own);
+      return OwnerProcess.start(endpoint, owner, options, (report) => {
+        if (report.kind === 'stall') own.push(report);
+        else note(periods, owner, report);
+      });
     });
-    return new Crew(await Promise.all(owners), periods, count);
+    return new Crew(await Promise.all(owners), periods, stalls, count);
   }
 
   get periods(): readonly Period[] {
@@ -70,12 +90,13 @@ export class Crew implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopSampling();
     await Promise.all(this.owners.map((owner) => owner[Symbol.asyncDispose]()));
   }
 }
 
 /** The first report of a period makes it, and later ones stretch it. */
-function note(periods: Map<string, Period>, owner: string, report: Report): void {
+function note(periods: Map<string, Period>, owner: string, report: Exclude<Report, { kind: 'stall' }>): void {
   if (report.kind === 'begun') {
     const { partition, token, at } = report;
     periods.set(`${owner} ${idOf(report)}`, { owner, partition, token, from: at, to: at });

@@ -87,6 +87,6 @@ for (const version of ['3.4', '3.5.30'] as const) {
       await end?.(owner);
     }
     await crew.settled();
-    checkPeriods(crew.periods, incidents, limits);
+    checkPeriods(crew.periods, incidents, limits, crew.stalls);
   });
 }

@@ -1,5 +1,6 @@
 import type { CoordinatorOptions } from '../../lib/index.ts';
 import { FaultProxy } from '../../lib/testing/fault-proxy.ts';
+import type { Stall } from '../election/stalls.ts';
 import { ScriptProcess } from '../servers/script-process.ts';
 
 export interface OwnerOptions {
@@ -13,7 +14,8 @@ export type Report =
   | { readonly kind: 'begun'; readonly partition: number; readonly token: bigint; readonly at: number }
   | { readonly kind: 'held'; readonly ids: readonly string[]; readonly at: number }
   | { readonly kind: 'told'; readonly id: string; readonly at: number; readonly why: string }
-  | { readonly kind: 'ended'; readonly id: string; readonly at: number };
+  | { readonly kind: 'ended'; readonly id: string; readonly at: number }
+  | ({ readonly kind: 'stall' } & Stall);
 
 /** What was got in one turn has one token: tokens are of one order for each partition alone. */
 export function idOf({ partition, token }: { readonly partition: number; readonly token: bigint }): string {

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCoordinator, type HeldPartition } from '../../lib/index.ts';
 import { machineMs } from '../election/machine-clock.ts';
+import { sampleSteadily } from '../election/stalls.ts';
 import { idOf, type OwnerOptions, type Report } from './owner-process.ts';
 
 const { coordinator: options, name, count } = JSON.parse(process.argv[2] ?? '{}') as OwnerOptions;
@@ -13,22 +14,13 @@ const coordinator = createCoordinator(options);
 
 const SAMPLE_MS = 20;
 
-/** Longer than a process has to wait for its turn. */
-const PAUSE_MS = 1_000;
-
 /** Work does not end the moment it is told to. */
 const WIND_DOWN_MS = 30;
 
 /** All that there ever were: what was lost must never be held again. */
 const holdings: HeldPartition[] = [];
 
-let sampledAt = machineMs();
-setInterval(() => {
-  /* Whoever wakes from a pause may write before anything is read: what is believed then counts. */
-  if (machineMs() - sampledAt > PAUSE_MS) sample();
-  /* Else after what has arrived was read: a process that was starved does not count it against the delivery. */
-  setImmediate(sample);
-}, SAMPLE_MS);
+sampleSteadily(sample, (stall) => report({ kind: 'stall', ...stall }), SAMPLE_MS);
 
 /* Whoever started it is gone. */
 process.on('disconnect', () => process.exit());
@@ -46,7 +38,6 @@ function sample(): void {
   const at = machineMs();
   const ids = holdings.filter((held) => held.isHeld()).map(idOf);
   if (ids.length > 0) report({ kind: 'held', ids, at });
-  sampledAt = machineMs();
 }
 
 function report(what: Report): void {

@@ -1,4 +1,5 @@
 /** What owners believed, and the judge of it. */
+import { stalledMs, type Stall } from '../election/stalls.ts';
 
 /** For how long one owner had one partition. Instants are milliseconds of the machine's monotonic clock, which all processes share. */
 export interface Period {
@@ -26,7 +27,7 @@ export interface Incident {
 export interface Limits {
   /** Everything is owned again so soon after a fault. */
   readonly againMs: number;
-  /** What one delivery of a watch may take on a busy machine. */
+  /** What one delivery of a watch may take on a busy machine, not counting when its process stood still. */
   readonly deliveryMs: number;
 }
 
@@ -36,7 +37,13 @@ export interface Limits {
  * 2. its tokens rise;
  * 3. after each fault everything that the owner had which it hit was owned again in time.
  */
-export function checkPeriods(periods: readonly Period[], incidents: readonly Incident[], limits: Limits): void {
+export function checkPeriods(
+  periods: readonly Period[],
+  incidents: readonly Incident[],
+  limits: Limits,
+  /** By owner. */
+  stalls: ReadonlyMap<string, readonly Stall[]>,
+): void {
   const deposed = new Set(incidents.filter(({ isDeposed }) => isDeposed).map(({ owner }) => owner));
   for (const partition of new Set(periods.map((period) => period.partition))) {
     const ordered = periods.filter((period) => period.partition === partition).toSorted((a, b) => a.from - b.from);
@@ -44,7 +51,8 @@ export function checkPeriods(periods: readonly Period[], incidents: readonly Inc
       for (const earlier of ordered.slice(0, index)) {
         if (earlier.token >= period.token)
           throw new Error(`The token of ${shown(period)} is not above ${shown(earlier)}`);
-        const allowedMs = deposed.has(earlier.owner) ? limits.deliveryMs : 0;
+        const stalled = stalledMs(stalls.get(earlier.owner) ?? [], period.from, earlier.to);
+        const allowedMs = deposed.has(earlier.owner) ? limits.deliveryMs + stalled : 0;
         if (earlier.to - period.from > allowedMs) throw new Error(`Two owners: ${shown(earlier)} and ${shown(period)}`);
       }
     }
