@@ -67,6 +67,18 @@ for (const [what, rules, history, untilMs] of [
   });
 }
 
+test('who came and went again has made nothing staler, once that had happened', (t) => {
+  const passing = [put(1n, 'l1', 'a'), put(3n, 'l2', 'b'), gone(5n, 'l2'), put(9n, 'l2', 'b')];
+  const rules = (at: number, ageMs: number): string[] => {
+    const history = showing({ members: 'a 0', revision: 1n, at, ageMs });
+    return rulesOf(judgeShown(history, memberStates(passing, PREFIX)));
+  };
+  t.deepEqual(rules(45, 14), ['C3']);
+  t.deepEqual(rules(55, 0), []);
+  t.deepEqual(rules(95, 5), []);
+  t.deepEqual(rules(95, 4), ['C3']);
+});
+
 test('a registration that stands, or comes back, after it was taken back is wrong', (t) => {
   const leaving = (settledAt: number, outcome: 'ok' | 'failed' = 'ok'): History => {
     const about = { workload: 'registry', what: 'leave', limitMs: 1_000, key: 'a' } as const;

@@ -11,13 +11,15 @@ import { revisionOf, type LoggedEvent } from './store-log.ts';
 export interface MembersState {
   readonly revision: bigint;
   readonly members: string;
+  /** What they stand on, each key with its revision. */
+  readonly keys: string;
   /** When the run had learnt of it. */
   readonly at: number;
 }
 
 /** All that ever were, in order. */
 export function memberStates(log: readonly LoggedEvent[], prefix: string): MembersState[] {
-  const states: MembersState[] = [{ revision: 0n, members: '', at: 0 }];
+  const states: MembersState[] = [{ revision: 0n, members: '', keys: '', at: 0 }];
   const there = new Map<string, KeyValue>();
   for (const event of log) {
     const key = event.type === 'put' ? event.entry.key : event.key;
@@ -27,7 +29,9 @@ export function memberStates(log: readonly LoggedEvent[], prefix: string): Membe
     const revision = revisionOf(event);
     /* What is in one revision is one state. */
     if (states.at(-1)?.revision === revision) states.pop();
-    states.push({ revision, members: membersShown(membersOf(there.values())), at: event.at });
+    const keys = [...there.values()].map(({ key: each, modRevision }) => `${each} ${modRevision}`);
+    const members = membersShown(membersOf(there.values()));
+    states.push({ revision, members, keys: keys.toSorted().join(), at: event.at });
   }
   return states;
 }
@@ -48,7 +52,9 @@ export function judgeShown({ client, events }: History, states: readonly Members
     if (there !== members) fail('C1', `showed ${JSON.stringify(members)}, there was ${JSON.stringify(there)}`);
     if (revision < newest) fail('C2', `was shown after ${newest}`);
     newest = revision > newest ? revision : newest;
-    const staleMs = at - (states[place + 1]?.at ?? at);
+    /* Who has come and gone again makes no difference: what was proved since then is that the same keys are there. */
+    const again = states.findLastIndex((state) => state.keys === states[place]?.keys && state.at <= at);
+    const staleMs = at - (states[Math.max(place, again) + 1]?.at ?? at);
     if (staleMs > ageMs) fail('C3', `was stale for ${staleMs.toFixed(1)} ms and said ${ageMs.toFixed(1)}`);
   }
   const due = untilMs === undefined ? undefined : states.findLast(({ at }) => at <= untilMs);
