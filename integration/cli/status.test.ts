@@ -52,9 +52,17 @@ for (const version of testedVersions) {
     watching.child.kill('SIGINT');
     t.is((await watching.ended).code, 0);
 
+    await using staying = new HoldfastProcess(['status', '--watch', '--json', '--timeout', '5s'], environment);
+    await until('a look', () => staying.out.includes('"revision"'));
     await server.stop({ signal: 'SIGKILL' });
+    await until('the outage to be told', () => staying.out.includes('"outage"'));
     await using cut = new HoldfastProcess(['status', '--timeout', '300ms'], environment);
     t.is((await cut.ended).code, 69);
+    const seen = staying.out.length;
+    await server.restart();
+    await until('it to see again', () => staying.out.slice(seen).includes('"revision"'));
+    staying.child.kill('SIGINT');
+    t.is((await staying.ended).code, 0);
     void waiting;
   });
 }

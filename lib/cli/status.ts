@@ -1,7 +1,8 @@
+import { CoordinationUnavailableError } from '../errors.ts';
 import type { Contender, SharedHolder } from '../queue/inspect.ts';
-import { sleep } from '../runtime/clock.ts';
+import { elapsedMs, sleep, type Instant } from '../runtime/clock.ts';
 import type { Survey, SurveyedConfig, SurveyedQueue } from '../survey/survey.ts';
-import { client, untilStopped } from './client.ts';
+import { untilStopped } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { Members, type MemberReport } from './members.ts';
@@ -12,6 +13,9 @@ const LOOK_MS = 1_000;
 
 /** For a member of etcd to say how it is, where --timeout says nothing. */
 const MEMBER_MS = 2_000;
+
+/** What moves on a screen is not to stand still for long: so long `--watch` waits for a look, where --timeout says nothing. */
+const PATIENCE_MS = 5_000;
 
 /** Of those who wait, so many are named. */
 const NAMED = 3;
@@ -27,43 +31,76 @@ export const status: Command = {
   examples: ['holdfast status', 'holdfast status --watch', 'holdfast status --json | jq .queues'],
   takes: { least: 0, most: 0 },
   run: async (call) => {
-    const { clock, options, output, signal, timeoutMs } = call;
-    const coordinator = client(call);
-    const settings = call.settings();
-    const isWatched = options.flag('watch');
-    await using etcd = new Members(settings);
-    const look = async (): Promise<void> => {
-      const [survey, members] = await Promise.all([
-        coordinator.survey({ signal }),
-        etcd.ask(timeoutMs ?? MEMBER_MS, signal),
-      ]);
+    const { signal, timeoutMs } = call;
+    const isWatched = call.options.flag('watch');
+    const coordinator = call.coordinator({ deadlineMs: timeoutMs ?? (isWatched ? PATIENCE_MS : undefined) });
+    await using etcd = new Members(call.settings());
+    const look = async (): Promise<Look> => {
+      const at = call.clock.now();
+      const asking = etcd.ask(timeoutMs ?? MEMBER_MS, signal);
+      const survey = await coordinator.survey({ signal }).catch(unavailable);
+      const members = await asking;
       /* Who was not waited for has not been silent. */
       signal.throwIfAborted();
-      if (output.isJson) return output.json({ ...survey, members });
-      if (isWatched) output.clear();
-      show(survey, settings.keyspace.namespace, call);
-      showMembers(members, output);
+      return { at, survey, members };
     };
-    const begin = async (): Promise<void> => {
+    const begin = async (): Promise<Look> => {
       await coordinator.ready({ timeoutMs, signal });
-      await look();
+      return look();
     };
-    if (isWatched) {
-      return await untilStopped(call, async () => {
-        for (await begin(); ; await look()) await sleep(clock, LOOK_MS, signal);
-      });
-    }
-    await begin();
+    if (isWatched) return await untilStopped(call, async () => watch(call, begin, look));
+    const { at, survey, members } = await begin();
+    if (survey instanceof Error) throw survey;
+    if (call.output.isJson) call.output.json({ ...survey, members });
+    else show(call, { at, survey }, members);
     return EXIT.ok;
   },
 };
 
-function show(
-  { revision, epoch, sessions, queues, registries, configs, jobs, incomplete }: Survey,
-  namespace: string,
-  { output, clock }: Call,
-): void {
-  const { wallMs } = clock.now();
+/** What was seen of the namespace, or that etcd did not answer; and how its members are. */
+interface Look {
+  readonly at: Instant;
+  readonly survey: Survey | CoordinationUnavailableError;
+  readonly members: readonly MemberReport[];
+}
+
+interface Seen {
+  readonly at: Instant;
+  readonly survey: Survey;
+}
+
+function unavailable(error: unknown): CoordinationUnavailableError {
+  if (error instanceof CoordinationUnavailableError) return error;
+  throw error;
+}
+
+/** One look after the other, through outages too: what was seen last stays, with its age. Rejects with the signal's reason. */
+async function watch(call: Call, begin: () => Promise<Look>, look: () => Promise<Look>): Promise<never> {
+  const { clock, output, signal } = call;
+  let seen: Seen | undefined;
+  for (let next = await begin(); ; next = await look()) {
+    const { at, survey, members } = next;
+    const isOutage = survey instanceof Error;
+    if (!isOutage) seen = { at, survey };
+    if (output.isJson) output.json(isOutage ? { outage: survey.message, members } : { ...survey, members });
+    else {
+      output.clear();
+      if (isOutage) output.line(output.styled('red', oneLine(survey.message)));
+      if (isOutage && seen !== undefined)
+        output.line(`So it was ${showDuration(elapsedMs(seen.at, clock.now()))} ago:`);
+      show(call, seen, members);
+    }
+    await sleep(clock, LOOK_MS, signal);
+  }
+}
+
+function show(call: Call, seen: Seen | undefined, members: readonly MemberReport[]): void {
+  if (seen !== undefined) showNamespace(seen, call.settings().keyspace.namespace, call.output);
+  showMembers(members, call.output);
+}
+
+function showNamespace({ at, survey }: Seen, namespace: string, output: Output): void {
+  const { revision, epoch, sessions, queues, registries, configs, jobs, incomplete } = survey;
   /* Our own session is one of them, and holds nothing. */
   output.line(`namespace ${namespace}, revision ${revision}, epoch ${epoch}, ${counted(sessions.length, 'session')}`);
   if (incomplete.length > 0)
@@ -75,7 +112,7 @@ function show(
   table(
     output,
     ['WHAT', 'NAME', 'HOLDER', 'FOR', 'TOKEN', 'WAITING'],
-    queues.flatMap((queue) => rowsOf(queue, wallMs)),
+    queues.flatMap((queue) => rowsOf(queue, at.wallMs)),
   );
   table(
     output,
