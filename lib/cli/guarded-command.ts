@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Holding } from '../queue/holding.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { machineNow, sleep, type Clock, type Instant } from '../runtime/clock.ts';
-import { signalCommand, type FromGuardian, type GuardianOptions, type ToGuardian } from './guardian.ts';
+import { isThere, signalCommand, type FromGuardian, type GuardianOptions, type ToGuardian } from './guardian.ts';
 
 /** How a command that ran under something held came to its end. */
 export type Ending =
@@ -32,6 +32,10 @@ const TELL_MS = 100;
 
 /** After this long a guardian that has not ended its command is itself in trouble, in milliseconds. */
 const GUARDIAN_PATIENCE_MS = 50;
+
+/** So long those who are killed have to die, looked at so often, in milliseconds. */
+const DEATH_PATIENCE_MS = 2_000;
+const LOOK_MS = 10;
 
 /**
  * Runs a command for as long as what is held lasts, and never for longer: by a guardian, see guardian.ts, and by ourselves where that does not
@@ -66,15 +70,18 @@ export async function runGuarded(held: Holding, clock: Clock, options: CommandOp
   })().catch(() => {});
   try {
     return await new Promise<Ending>((resolve) => {
+      let isTold = false;
       guardian.on('message', (message: FromGuardian) => {
         if ('started' in message) pid = message.started;
-        else resolve(endingOf(message));
+        else {
+          isTold = true;
+          resolve(endingOf(message));
+        }
       });
       guardian.on('error', (error) => resolve({ is: 'unstarted', reason: error.message, code: NOT_EXECUTABLE }));
-      guardian.on('exit', () => {
-        /* Without a word: it was killed, and nobody guards what it has left. */
-        if (pid !== undefined) signalCommand(pid, ownGroup, 'SIGKILL');
-        resolve({ is: 'lost' });
+      /* Without a word, all of its words having come: it was killed, and nobody guards what it has left. */
+      guardian.on('close', () => {
+        if (!isTold) void killAll().then(() => resolve({ is: 'lost' }));
       });
     });
   } finally {
@@ -84,6 +91,18 @@ export async function runGuarded(held: Holding, clock: Clock, options: CommandOp
     unasked();
     await watching;
     dismiss(guardian);
+  }
+
+  /**
+   * Resolves when they are dead, since what is held is given back then: one that is killed may still have a write under way. Not for ever: where
+   * nobody buries the dead they stay.
+   */
+  async function killAll(): Promise<void> {
+    if (pid === undefined) return;
+    signalCommand(pid, ownGroup, 'SIGKILL');
+    for (let waitedMs = 0; waitedMs < DEATH_PATIENCE_MS && isThere(pid, ownGroup); waitedMs += LOOK_MS) {
+      await sleep(clock, LOOK_MS);
+    }
   }
 
   /** The time is over. The guardian has been told; if it does not do it at once, we do. */

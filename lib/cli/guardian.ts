@@ -49,10 +49,10 @@ export function signalCommand(pid: number, ownGroup: boolean, signal: NodeJS.Sig
   }
 }
 
-/** Whether anybody is left in the group of a command. Who is dead and not yet buried is, too. */
-function isGroupThere(pid: number): boolean {
+/** Whether the command is there, or anybody of its group. Who is dead and not yet buried is, too. */
+export function isThere(pid: number, ownGroup: boolean): boolean {
   try {
-    process.kill(-pid, 0);
+    process.kill(ownGroup ? -pid : pid, 0);
     return true;
   } catch {
     return false;
@@ -87,7 +87,7 @@ export function guard({ command, graceMs, ownGroup }: GuardianOptions): void {
       isKilled = true;
     }
     /* Those who are killed have a moment to die. Not for ever: where nobody buries the dead they stay in their group. */
-    if (ended === undefined || (ownGroup && !wasKilled && isGroupThere(pid))) return;
+    if (ended === undefined || (ownGroup && !wasKilled && isThere(pid, ownGroup))) return;
     end({ ended: { code: ended.code, signal: ended.signal }, forLoss });
   };
   process.on('message', (message: ToGuardian) => {
