@@ -24,6 +24,7 @@ export const long = [
   'integration/replica/staleness.test.ts',
   'integration/schedule/failover.test.ts',
   'integration/schedule/year.test.ts',
+  'integration/servers/etcd-cluster.test.ts',
   'integration/servers/partitions.test.ts',
   'integration/store/discovery.test.ts',
   'integration/store/model.test.ts',
