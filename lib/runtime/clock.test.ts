@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test from 'ava';
@@ -92,6 +93,20 @@ test('a timer that is due and waits for that can still be cancelled', async (t) 
     setTimeout(resolve, 20);
   });
   t.pass();
+});
+
+test('a timer for which the process does not stay alive is called although nothing else happens', async (t) => {
+  const script = `
+    import { createServer } from 'node:net';
+    import { backgroundClock } from ${JSON.stringify(new URL('clock.js', import.meta.url).href)};
+    createServer().listen(0, '127.0.0.1', () => {
+      backgroundClock.schedule(10, () => process.exit(0));
+    });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+  const inVain = setTimeout(() => child.kill(), 20_000);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(inVain);
+  t.is(code, 0);
 });
 
 function computeForMs(ms: number): void {

@@ -73,7 +73,7 @@ function now(): Instant {
 function schedule(
   delayMs: number,
   callback: () => void,
-  prepare: (timer: NodeJS.Timeout | NodeJS.Immediate) => unknown = () => {},
+  prepare: (timer: NodeJS.Timeout) => unknown = () => {},
 ): () => void {
   let leftMs = Math.max(0, delayMs);
   let timer: NodeJS.Timeout;
@@ -84,9 +84,9 @@ function schedule(
     timer = setTimeout(leftMs > 0 ? arm : ring, stepMs);
     prepare(timer);
   };
+  /* Whoever keeps the process alive: for one that does not, Node would wait at its sockets until something else happens. */
   const ring = (): void => {
     due = setImmediate(callback);
-    prepare(due);
   };
   arm();
   return () => {
