@@ -3,9 +3,12 @@ import { Dispatcher } from '../examples/demo/dispatcher.ts';
 import type { Transfer } from '../examples/demo/jobs.ts';
 import { Reports } from '../examples/demo/reports.ts';
 
-/** A queue and one worker, who does whatever comes. */
+/** A queue and one worker, who does whatever comes. Every fourth job is of other accounts. */
 function scene(total: number) {
-  const jobs = Array.from({ length: total }, (_, index) => ({ id: `t-${index}`, from: 'ada', to: 'ben', amount: 1 }));
+  const jobs = Array.from({ length: total }, (_, index) => {
+    const [from, to] = index % 4 === 3 ? (['cleo', 'dan'] as const) : (['ada', 'ben'] as const);
+    return { id: `t-${index}`, from, to, amount: 1 };
+  });
   const reports = new Reports();
   const taken: Transfer[] = [];
   const dispatcher = new Dispatcher(jobs, reports, {
@@ -67,4 +70,15 @@ test('a share that has been let out already lets nothing out', (t) => {
   demo.settle('applied');
   demo.settle('applied');
   t.deepEqual(demo.taken(), ['t-0', 't-1', 't-2', 't-3', 't-4']);
+});
+
+test('where an account is to be fought over, the next job that needs it is let out, whatever stands before it', (t) => {
+  using demo = scene(10);
+  demo.dispatcher.release(0.1);
+  demo.dispatcher.releaseOn(['dan', 'eva']);
+  demo.settle('applied');
+  t.deepEqual(demo.taken(), ['t-0', 't-3']);
+  demo.dispatcher.releaseOn(['eva']);
+  demo.settle('busy');
+  t.deepEqual(demo.taken(), ['t-0', 't-3', 't-3'], 'nobody else needs eva');
 });

@@ -71,6 +71,13 @@ export class Dispatcher implements Disposable {
     this.#deliver();
   }
 
+  /** Lets one more out that needs one of these accounts, if there is any. */
+  releaseOn(accounts: readonly string[]): void {
+    const place = this.#withheld.findIndex(({ from, to }) => accounts.includes(from) || accounts.includes(to));
+    if (place !== -1) this.#waiting.push(...this.#withheld.splice(place, 1));
+    this.#deliver();
+  }
+
   [Symbol.dispose](): void {
     this.#unlisten();
     for (const { timer } of this.#deliveries.values()) clearTimeout(timer);

@@ -59,18 +59,17 @@ export class Nemesis implements Disposable {
   }
 
   async #holderStandsStill(): Promise<void> {
-    const { crew, timeline, reports, signal, books } = this.#stage;
+    const { crew, timeline, reports, signal, books, dispatcher } = this.#stage;
     const holder = await this.#stopHolder();
     if (holder === undefined) return timeline.say('nemesis', 'finds nobody in a transfer', 'quiet');
     const { worker, job, touched } = holder;
     timeline.say('nemesis', `pauses ${worker} (SIGSTOP) in ${job.id}: it ${describe(holder)}`, 'trouble');
     const overtaken = reports.next((report) => overtakes(report, holder), signal);
+    dispatcher.releaseOn(touched.map(({ account }) => account));
     await this.#takeover(holder);
     const { successor, id, account } = await overtaken;
     timeline.say(successor, `applies ${id}: ${account} is not what ${worker} has read any more`);
 
-    const late = { worker, id: job.id };
-    this.lateWrites.push(late);
     const settled = reports.next(
       (report) =>
         report.type === 'settled' && report.worker === worker && report.job.id === job.id ? report : undefined,
@@ -83,7 +82,9 @@ export class Nemesis implements Disposable {
     );
     crew.resume(worker);
     const { outcome } = await settled;
+    const late = { worker, id: job.id };
     if (outcome.kind === 'stale') {
+      this.lateWrites.push(late);
       const { account, token, highest } = outcome;
       timeline.say(
         'guard',
@@ -95,7 +96,12 @@ export class Nemesis implements Disposable {
       return;
     }
     const record = await books.find(job.id);
-    if (record?.worker !== worker) return;
+    if (record?.worker !== worker) {
+      /* Somebody had done all of it in the meantime, and its id makes a repeat harmless. Another write has to be late. */
+      timeline.say('books', `know ${job.id} already, and leave it as it is`);
+      return await this.#holderStandsStill();
+    }
+    this.lateWrites.push(late);
     const lost = record.postings.map(({ account, balance }) => `${account} = ${money(balance)}`).join(', ');
     timeline.say('books', `take the late write of ${worker}, and with it old balances: ${lost}`, 'refused');
     timeline.say(
