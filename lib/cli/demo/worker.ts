@@ -103,7 +103,7 @@ export class Worker {
     await this.#coordinator.lock('counter').with(work, { waitForRecovery: true });
   }
 
-  /** By the clock that the demo looks at. A timer can come early: it counts from when the event loop last looked at its own. */
+  /** By the clock that the demo looks at. A timer counts whole milliseconds, and can come a part of one early. */
   async #travel(): Promise<void> {
     const arrival = machineNow().monotonicMs + WAY_MS;
     for (;;) {
